@@ -1,0 +1,1 @@
+"""Interactions and items: checked, filtered, split, and read from their sources."""

@@ -1,0 +1,136 @@
+"""A dataset: interactions, items, and the semantic IDs where they are published with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from beamwise.data.interactions import Interactions, read_table
+
+INTERACTIONS_FILE = "interactions.parquet"
+ITEMS_FILE = "items.parquet"
+SEMANTIC_IDS_FILE = "semantic_ids.parquet"
+FILES = (INTERACTIONS_FILE, ITEMS_FILE, SEMANTIC_IDS_FILE)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Interactions and the items that can be recommended, those that nobody took included.
+
+    Raises:
+        ValueError: If a column is missing or of another type, an item id repeats or is null, or the
+            interactions or semantic IDs name an item that `items` has not.
+    """
+
+    interactions: Interactions
+    items: pl.DataFrame
+    """item_id String and title String (null where unknown), and whatever else the source tells; the
+    order of the rows is that of the item indices."""
+    semantic_ids: pl.DataFrame | None = None
+    """item_id String and codes List(Int32)."""
+
+    def __post_init__(self) -> None:
+        _check_columns("items", self.items, {"item_id": pl.String, "title": pl.String})
+        _check_known("the interactions", self.interactions.table["item_id"], self.items)
+        if self.semantic_ids is not None:
+            expected = {"item_id": pl.String, "codes": pl.List(pl.Int32)}
+            _check_columns("semantic IDs", self.semantic_ids, expected)
+            _check_known("the semantic IDs", self.semantic_ids["item_id"], self.items)
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write the tables as Parquet into `folder`: all of them, or after a failure none.
+
+        A dataset that is already there is replaced, and so is an empty folder.
+
+        Args:
+            folder: Where to write; parents are made.
+            overwrite: Replace the folder whatever it holds.
+
+        Raises:
+            ValueError: If `folder` is a file, or holds other things and `overwrite` is false.
+        """
+        folder = folder.resolve()
+        _check_replaceable(folder, overwrite=overwrite)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+            made = Path(beside) / "made"
+            made.mkdir()
+            self.interactions.write(made / INTERACTIONS_FILE)
+            self.items.write_parquet(made / ITEMS_FILE)
+            if self.semantic_ids is not None:
+                self.semantic_ids.write_parquet(made / SEMANTIC_IDS_FILE)
+            _replace(folder, made)
+
+    @classmethod
+    def load(cls, folder: Path) -> Dataset:
+        """Read a saved dataset and check it.
+
+        Raises:
+            ValueError: One line, if the folder or a file is missing, a file is not readable, or the
+                tables do not fit together.
+        """
+        if not folder.is_dir():
+            raise ValueError(f"no dataset folder at {folder}: run `beamwise prepare` to make one")
+        interactions = Interactions.read(folder / INTERACTIONS_FILE)
+        items = read_table(folder / ITEMS_FILE)
+        path = folder / SEMANTIC_IDS_FILE
+        semantic_ids = read_table(path) if path.exists() else None
+        try:
+            return cls(interactions, items, semantic_ids)
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from None
+
+
+def _check_columns(name: str, table: pl.DataFrame, expected: Mapping[str, object]) -> None:
+    for column, dtype in expected.items():
+        if column not in table.columns:
+            raise ValueError(
+                f"{name} have no column {column!r}: needed are {', '.join(expected)}, "
+                f"got {', '.join(table.columns) or 'none'}"
+            )
+        if table.schema[column] != dtype:
+            raise ValueError(
+                f"column {column!r} of the {name} is {table.schema[column]}: cast it to {dtype}"
+            )
+    ids = table["item_id"]
+    if ids.null_count():
+        raise ValueError(f"item_id is null in row {ids.is_null().arg_max()} of the {name}")
+    if ids.n_unique() != len(ids):
+        repeated = ids.filter(ids.is_duplicated())[0]
+        raise ValueError(f"item {repeated!r} stands more than once in the {name}: keep one row")
+
+
+def _check_known(source: str, item_ids: pl.Series, items: pl.DataFrame) -> None:
+    unknown = item_ids.filter(~item_ids.is_in(items["item_id"].implode()))
+    if len(unknown):
+        raise ValueError(f"item {unknown[0]!r} of {source} is not among the items: add it")
+
+
+def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder for the dataset")
+    if overwrite or not folder.exists():
+        return
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in FILES)
+    if others:
+        raise ValueError(
+            f"{folder} holds {others[0]!r}, which no dataset has: name another folder, or overwrite"
+        )
+
+
+def _replace(folder: Path, made: Path) -> None:
+    """Put `made` in the place of `folder`, and what was there beside `made`."""
+    if not folder.exists():
+        made.rename(folder)
+        return
+    previous = made.with_name("previous")
+    folder.rename(previous)
+    try:
+        made.rename(folder)
+    except OSError:
+        previous.rename(folder)
+        raise
