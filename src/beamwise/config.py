@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 AnyConfig = TypeVar("AnyConfig", bound="Config")
@@ -18,6 +18,20 @@ class Config(BaseModel):
     """Base of every settings model: frozen, unknown keys refused, field docstrings kept as help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_default_choice(cls, values: Any) -> Any:
+        """Settings of a component that do not name it are settings of the default one."""
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for key, field in cls.model_fields.items():
+            tag = field.discriminator
+            if isinstance(tag, str) and isinstance(filled.get(key), dict) and field.default:
+                default = field.get_default().model_dump(include={tag})
+                filled[key] = default | filled[key]
+        return filled
 
 
 class ConfigError(ValueError):

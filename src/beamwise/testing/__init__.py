@@ -1,0 +1,1 @@
+"""Toy backbones, naive oracles and suites that every backbone passes."""

@@ -1,0 +1,44 @@
+"""A shop of 200 items and a TIGER of a few thousand weights, trained within seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from beamwise.backbones.tiger import TigerConfig
+from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
+from beamwise.evaluation import EvaluationConfig
+from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
+from beamwise.training.config import DataConfig, RunConfig, TrainingConfig
+from beamwise.training.run import train
+from beamwise.training.run_data import CATALOG_FOLDER
+
+TINY_SHOP = SimulatedShopConfig(num_users=40, num_items=200)
+TINY_TIGER = TigerConfig(
+    dim=8, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=4, feedforward_dim=8
+)
+TINY_TRAINING = TrainingConfig(epochs=1, batch_size=64, micro_batch_size=64, chunk_size=64)
+TINY_EVALUATION = EvaluationConfig(ks=(5, 10), beam_width=10)
+
+
+def tiny_data(folder: Path) -> Path:
+    """Write a prepared and tokenized shop into `folder`, and return it."""
+    dataset = read_simulated_shop(TINY_SHOP)
+    dataset.save(folder)
+    catalog_from_semantic_ids(dataset).save(folder / CATALOG_FOLDER)
+    return folder
+
+
+def tiny_config(folder: Path, data: Path) -> RunConfig:
+    """A run of one epoch on what `tiny_data` wrote, into `folder`."""
+    return RunConfig(
+        out=folder,
+        data=DataConfig(folder=data),
+        backbone=TINY_TIGER,
+        training=TINY_TRAINING,
+        evaluation=TINY_EVALUATION,
+    )
+
+
+def tiny_run(folder: Path) -> Path:
+    """Make data in `folder/data`, train in `folder/run`, and return the run folder."""
+    return train(tiny_config(folder / "run", tiny_data(folder / "data")))

@@ -1,0 +1,85 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, PositiveInt
+
+from beamwise.config import Config, ConfigError, parse_config, read_config, write_config
+
+
+class Apple(Config):
+    name: Literal["apple"] = "apple"
+    weight: PositiveInt = 3
+
+
+class Pear(Config):
+    name: Literal["pear"] = "pear"
+    colour: str = "green"
+
+
+class Basket(Config):
+    fruit: Annotated[Apple | Pear, Field(discriminator="name")] = Apple()
+    owner: str
+    """Who carries the basket."""
+    folder: Path = Path("here")
+
+
+def test_files_and_overrides_in_order(tmp_path):
+    path = tmp_path / "basket.yaml"
+    path.write_text("owner: ann\nfruit: {name: apple, weight: 5}\n")
+    basket = read_config(Basket, path, ["fruit.weight=6", "fruit.weight=7", "folder=there"])
+    assert basket == Basket(owner="ann", fruit=Apple(weight=7), folder=Path("there"))
+
+
+def test_written_configs_read_back_equal(tmp_path):
+    basket = Basket(owner="ann", fruit=Pear(colour="red"))
+    write_config(basket, tmp_path / "basket.yaml")
+    assert read_config(Basket, tmp_path / "basket.yaml") == basket
+
+
+def test_an_empty_file_is_no_settings(tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    assert read_config(Basket, tmp_path / "empty.yaml", ["owner=bob"]).owner == "bob"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["owner=ann", "oner=bob"], "unknown setting 'oner'; did you mean 'owner'?"),
+        (["owner=ann", "fruit.zzzz=1"], "unknown setting 'fruit.zzzz'; known here: name, weight"),
+        (["owner=ann", "fruit.name=plum"], "unknown fruit.name 'plum'; choose one of apple, pear"),
+        (["owner=ann", "fruit.weight=-1"], "fruit.weight: Input should be greater than 0 (got -1)"),
+        ([], "owner is not set: Who carries the basket."),
+        (["owner"], "--set 'owner' is not key.path=value"),
+        (["=3"], "--set '=3' is not key.path=value"),
+        (["owner=ann", "owner.first=x"], "'owner' is a value, not a group of settings"),
+        (["owner=[1"], "the value is not readable as YAML"),
+    ],
+)
+def test_mistakes_get_one_line(overrides, message):
+    with pytest.raises(ConfigError) as error:
+        read_config(Basket, None, overrides)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1", "not readable as YAML"), ("- 1\n- 2\n", "holds a list"), ("\x00", "not readable")],
+)
+def test_files_that_are_no_settings(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as error:
+        read_config(Basket, path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no config file at .*nothing\.yaml"):
+        read_config(Basket, tmp_path / "nothing.yaml")
+
+
+def test_models_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        parse_config(Basket, {"owner": "ann"}, "test").owner = "bob"

@@ -1,0 +1,13 @@
+"""The tiny run is a complete run folder on data of the sizes that it promises."""
+
+from beamwise.testing.tiny_run import TINY_SHOP, tiny_run
+from beamwise.training.run import open_run
+from beamwise.training.run_data import RunData
+
+
+def test_tiny_run_is_a_complete_run_on_the_tiny_shop(tmp_path):
+    run = open_run(tiny_run(tmp_path))
+    data = RunData.load(run.config.data)
+    assert run.catalog.num_items == TINY_SHOP.num_items
+    assert len(data.test) == TINY_SHOP.num_users
+    assert data.catalog.version == run.catalog.version
