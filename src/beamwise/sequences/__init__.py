@@ -1,0 +1,1 @@
+"""Histories and targets, in batches, with negatives."""

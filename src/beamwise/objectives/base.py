@@ -1,0 +1,63 @@
+"""What an objective is given and what it gives back; it never sees a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+from pydantic import PositiveFloat
+from torch import Tensor, nn
+
+from beamwise.config import Config
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective asks the scorer for, beyond the target's log-probabilities."""
+
+    negatives: bool = False
+    """Score sampled non-targets as candidates 1, 2, ..."""
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax."""
+    micro_batches: bool = False
+    """The loss of a target depends on the others of its micro-batch."""
+
+
+@dataclass(frozen=True)
+class CandidateScores:
+    """Scores of one batch of targets and their candidates; candidate 0 is the target."""
+
+    log_probs: Float[Tensor, "batch candidates levels"]
+    """Log-probability of each token given the history and the tokens before it, in nats; 0 past a
+    candidate's end."""
+    counts: Bool[Tensor, "batch candidates levels"]
+    """Whether this prefix competes at this level. The target's own prefixes count wherever they
+    exist; a negative's do where it has that many tokens and neither the target nor an earlier
+    candidate has the same prefix."""
+    log_weights: Float[Tensor, "batch candidates levels"] | None = None
+    """Log of a factor on each competing prefix's probability, where sampling asks for one."""
+
+
+class ObjectiveConfig(Config):
+    """Settings that every objective has, beside its own `name: Literal[...]`."""
+
+    temperature: PositiveFloat = 1.0
+    """Logits are divided by it before the softmax, in training only."""
+
+
+class Objective(nn.Module, ABC):
+    """A loss over candidate scores. What it carries from batch to batch is a buffer."""
+
+    Config: ClassVar[type[ObjectiveConfig]]
+    needs: Needs
+
+    @abstractmethod
+    def forward(
+        self, scores: CandidateScores
+    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
+        """The loss of every target, in nats, and detached scalars to log; the caller averages."""
+
+    def begin_update(self, *, micro_batch: bool, step: bool) -> None:
+        """Told by the loop before a batch: whether it opens a micro-batch and an optimiser step."""
