@@ -1,0 +1,57 @@
+"""Beam search constrained to a catalog, which knows whether it was exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from beamwise.backbones.base import Backbone
+from beamwise.catalog import Catalog
+from beamwise.decoding.request import SearchRequest, widths_by_level
+from beamwise.decoding.results import SearchResult
+from beamwise.decoding.search import search
+
+
+def beam_search(
+    backbone: Backbone,
+    histories: Int64[Tensor, "batch history"] | Tensor,
+    catalog: Catalog,
+    beam_width: int | Sequence[int] = 20,
+    top_k: int | None = None,
+    mask: str = "after",
+    eligible: Bool[Tensor, " items"] | Bool[Tensor, "batch items"] | Tensor | None = None,
+    *,
+    chunk_size: int = 32,
+) -> SearchResult:
+    """Keep the best prefixes level by level, and return the best leaves and their items.
+
+    A prefix's score is the plain sum of its tokens' log-probabilities, in nats, never divided by
+    its length; ties go to the lower index. A leaf reached before the last level goes to the results
+    and holds no place in the beam. A leaf of probability zero is never returned.
+
+    Args:
+        backbone: In evaluation mode; on the catalog's device.
+        histories: Item indices in time order, right-padded with -1.
+        catalog: What may be returned.
+        beam_width: Prefixes kept after each level; one number, or one a level.
+        top_k: Leaves and items returned; the last beam width where not given.
+        mask: Probabilities are normalised over the whole vocabulary and illegal tokens dropped
+            ("after"), or over the catalog's legal tokens ("before"); never over eligible ones.
+        eligible: Items that may be returned, for all users or by user; all where not given. A
+            prefix with nothing eligible below is never entered.
+        chunk_size: Users searched at a time; changes speed and memory only.
+
+    Returns:
+        Among others `exact`: true where every prefix that was pruned, with something eligible
+        below, scores below the k-th leaf by more than 1e-5 nats, or nothing was pruned.
+
+    Raises:
+        ValueError: If an argument is out of range, or the backbone gives NaN.
+    """
+    widths, num_results = widths_by_level(beam_width, top_k, catalog)
+    request = SearchRequest(backbone, histories, catalog, num_results, mask, eligible)
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be >= 1, got {chunk_size}: search at least one user")
+    return search(request, widths, chunk_size)

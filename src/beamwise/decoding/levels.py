@@ -1,0 +1,172 @@
+"""One level of a search: score the children of the live prefixes, then keep the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from beamwise.backbones.base import START_TOKEN, Backbone, Context, PrefixNodes
+from beamwise.catalog import Catalog
+from beamwise.decoding.eligibility import Eligibility
+from beamwise.decoding.ranking import layout, stable_top_k
+
+LOGITS_AT_ONCE = 2**22
+"""Logits held at a time, 16 MiB of fp32: bounds memory where beams or vocabularies are large."""
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Prefixes of many users, one after the other: by row and, within a row, by node."""
+
+    rows: Int64[Tensor, " prefixes"]
+    parents: Int64[Tensor, " prefixes"]
+    """Column of the parent among the nodes that the backbone knows; -1 for a root."""
+    tokens: Int64[Tensor, " prefixes"]
+    nodes: Int64[Tensor, " prefixes"]
+    log_probs: Float[Tensor, " prefixes"]
+
+    def where(self, chosen: Bool[Tensor, " prefixes"]) -> Prefixes:
+        """Those chosen, in the same order."""
+        return Prefixes(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prefixes]) -> Prefixes:
+        """All of the parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
+        return cls(*(torch.cat(column) for column in columns))
+
+    @classmethod
+    def roots(cls, catalog: Catalog, num_rows: int) -> Prefixes:
+        """The empty prefix of every row."""
+        rows = torch.arange(num_rows, device=catalog.device)
+        nodes = torch.zeros_like(rows)
+        certain = torch.zeros(num_rows, device=catalog.device)
+        return cls(rows, nodes - 1, nodes + START_TOKEN, nodes, certain)
+
+
+class Pruned(NamedTuple):
+    """The prefixes that live on, and the best of those that do not."""
+
+    kept: Prefixes
+    best_dropped: Float[Tensor, " rows"]
+    """Log-probability of the best prefix dropped from each row, -inf where none was."""
+
+
+def keep_best(prefixes: Prefixes, num_rows: int, beam_width: int) -> Pruned:
+    """Keep the `beam_width` best prefixes of each row: by log-probability, then by node."""
+    none = prefixes.log_probs.new_full((num_rows,), -torch.inf)
+    if len(prefixes.rows) == 0:
+        return Pruned(prefixes, none)
+    place = layout(prefixes.rows, num_rows)
+    if place.num_columns <= beam_width:
+        return Pruned(prefixes, none)
+    table = place.table(prefixes.log_probs, -torch.inf)
+    lives = torch.zeros_like(table, dtype=torch.bool)
+    lives.scatter_(1, stable_top_k(table, beam_width), True)
+    best_dropped = table.masked_fill(lives, -torch.inf).amax(dim=1)
+    return Pruned(prefixes.where(lives[place.rows, place.columns]), best_dropped)
+
+
+class PrefixScorer:
+    """Scores prefixes of one batch of users on top of what the backbone has already computed."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        context: Context,
+        catalog: Catalog,
+        mask: str,
+        eligibility: Eligibility,
+    ) -> None:
+        self._backbone = backbone
+        self._context = context
+        self._catalog = catalog
+        self._mask = mask
+        self._eligibility = eligibility
+        self._cache: Any = None
+        self._num_known = 0
+
+    def expand(self, prefixes: Prefixes, depth: int) -> Prefixes:
+        """The children of `prefixes` that have something eligible below, with their scores.
+
+        Args:
+            prefixes: All of one depth, none a leaf; their parents were expanded before.
+            depth: Tokens of each.
+
+        Raises:
+            ValueError: If the backbone gives logits that are no distribution.
+        """
+        place = layout(prefixes.rows, len(self._context.lengths))
+        known = self._num_known + place.columns
+        lengths = self._context.lengths[place.rows]
+        nodes = PrefixNodes(
+            tokens=place.table(prefixes.tokens, -1),
+            parents=place.table(prefixes.parents, -1),
+            depth=place.table(torch.full_like(prefixes.nodes, depth), -1),
+            context_length=place.table(lengths, -1),
+            first_of_depth=(0,) * (depth + 1),
+        )
+        hidden, self._cache = self._backbone.extend(self._context, nodes, self._cache)
+        self._num_known += place.num_columns
+        hidden = hidden[place.rows, place.columns]
+        at_once = max(1, LOGITS_AT_ONCE // self._backbone.vocab_size)
+        places = torch.arange(len(hidden), device=hidden.device).split(at_once)
+        return Prefixes.joined([self._children(prefixes, known, hidden, some) for some in places])
+
+    def _children(
+        self,
+        prefixes: Prefixes,
+        known: Int64[Tensor, " prefixes"],
+        hidden: Float[Tensor, "prefixes dim"],
+        places: Int64[Tensor, " some"],
+    ) -> Prefixes:
+        owner, tokens, nodes = self._catalog.children(prefixes.nodes[places])
+        step = self._log_probs(hidden[places], owner, tokens)
+        upper = places[owner]
+        log_probs = prefixes.log_probs[upper] + step
+        rows = prefixes.rows[upper]
+        children = Prefixes(rows, known[upper], tokens, nodes, log_probs)
+        return children.where(self._eligibility.below(rows, nodes) & (log_probs > -torch.inf))
+
+    def _log_probs(
+        self,
+        hidden: Float[Tensor, "prefixes dim"],
+        owner: Int64[Tensor, " edges"],
+        tokens: Int64[Tensor, " edges"],
+    ) -> Float[Tensor, " edges"]:
+        """Log-probability of each token after its owner, over the vocabulary or the legal tokens.
+
+        Only the normaliser and the children are formed, never a full log-softmax.
+        """
+        if self._mask == "before":
+            scored, column = tokens.unique(return_inverse=True)
+            of_edges = _at_least_fp32(self._backbone.logits(hidden, scored))[owner, column]
+            normalizer = segment_logsumexp(of_edges, torch.bincount(owner, minlength=len(hidden)))
+        else:
+            logits = _at_least_fp32(self._backbone.logits(hidden))
+            of_edges, normalizer = logits[owner, tokens], logits.logsumexp(dim=1)
+        if not normalizer.isfinite().all():
+            raise ValueError(
+                "the backbone gave NaN or infinite logits: check its weights and its precision"
+            )
+        return of_edges - normalizer[owner]
+
+
+def segment_logsumexp(
+    values: Float[Tensor, " total"], counts: Int64[Tensor, " segments"]
+) -> Float[Tensor, " segments"]:
+    """Log of the sum of exp over consecutive segments of `counts` values each, all >= 1."""
+    peak = torch.segment_reduce(values, "max", lengths=counts)
+    shifted = (values - peak.repeat_interleave(counts)).exp()
+    return peak + torch.segment_reduce(shifted, "sum", lengths=counts).log()
+
+
+def _at_least_fp32(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

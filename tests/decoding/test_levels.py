@@ -1,0 +1,50 @@
+"""The normaliser over legal tokens, and pruning of flat prefixes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beamwise.decoding.levels import Prefixes, keep_best, segment_logsumexp
+
+
+@settings(deadline=None)
+@given(
+    segments=st.lists(
+        st.lists(st.floats(-800, 800), min_size=1, max_size=5), min_size=1, max_size=6
+    )
+)
+def test_segment_logsumexp_is_logsumexp_of_each(segments):
+    values = torch.tensor([value for segment in segments for value in segment]).double()
+    found = segment_logsumexp(values, torch.tensor([len(segment) for segment in segments]))
+    expected = [torch.tensor(segment).double().logsumexp(0) for segment in segments]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_segment_logsumexp_of_minus_infinity():
+    found = segment_logsumexp(torch.tensor([-math.inf, 2.0]), torch.tensor([2]))
+    torch.testing.assert_close(found, torch.tensor([2.0]))
+
+
+def prefixes(rows: list[int], log_probs: list[float]) -> Prefixes:
+    number = torch.arange(len(rows))
+    scores = torch.tensor(log_probs)
+    return Prefixes(torch.tensor(rows, dtype=torch.int64), number, number, number, scores)
+
+
+def test_golden_keep_best():  # Row 0 ties at -2: the lower node lives on. Row 2 has room.
+    given_prefixes = prefixes([0, 0, 0, 0, 2, 2], [-3.0, -2.0, -1.0, -2.0, -9.0, -8.0])
+    kept, best_dropped = keep_best(given_prefixes, num_rows=3, beam_width=2)
+    assert kept.nodes.tolist() == [1, 2, 4, 5]
+    assert kept.rows.tolist() == [0, 0, 2, 2]
+    assert best_dropped.tolist() == [-2.0, -math.inf, -math.inf]
+
+
+def test_keep_best_without_pruning():
+    kept, best_dropped = keep_best(prefixes([1], [-1.0]), num_rows=2, beam_width=1)
+    assert kept.nodes.tolist() == [0]
+    assert best_dropped.tolist() == [-math.inf, -math.inf]
+    assert len(keep_best(prefixes([], []), num_rows=1, beam_width=1).kept.rows) == 0
