@@ -1,0 +1,123 @@
+"""What an evaluation was asked and what it found, in memory and on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import PositiveInt, model_validator
+
+from beamwise.config import Config
+from beamwise.evaluation.survival import SurvivalCounts
+
+SUMMARY_FILE = "evaluation.json"
+PER_USER_FILE = "per_user.parquet"
+
+
+class EvaluationConfig(Config):
+    """How to rank and what to count."""
+
+    ks: tuple[PositiveInt, ...] = (5, 10, 20)
+    """Cutoffs of recall and NDCG, ascending, none above `beam_width`. The last is the leaves
+    that the searches return."""
+    beam_width: PositiveInt = 20
+    """Prefixes kept after each level."""
+    mask: Literal["after", "before"] = "after"
+    """Mask illegal tokens after or before the softmax."""
+    batch_size: PositiveInt = 256
+    """Users decoded in one call."""
+    full_sort: bool = False
+    """Also rank every leaf of the catalog, and count what the beam lost."""
+
+    @model_validator(mode="after")
+    def _cutoffs_fit(self) -> EvaluationConfig:
+        if not self.ks or list(self.ks) != sorted(set(self.ks)) or self.ks[-1] > self.beam_width:
+            raise ValueError(
+                f"ks must be ascending and within 1..beam_width={self.beam_width}, "
+                f"got {list(self.ks)}: drop cutoffs or raise beam_width"
+            )
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Metrics of one backbone on one set of windows."""
+
+    summary: dict[str, float | int]
+    """Means over users, and `users`. `recall@K` and `ndcg@K` count by ID (as the papers do), the
+    same with `_by_item` by item, with `_full_sort` at the end under a full sort. `exact` is the
+    share of users whose leaves are proved to be the full sort's."""
+    per_user: pl.DataFrame
+    """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
+    `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric."""
+    config: EvaluationConfig
+    survival: SurvivalCounts | None
+    """What the beam lost; None without a full sort."""
+    seconds: float
+    """Wall time of decoding and counting, of the slowest process."""
+
+    def save(self, folder: Path) -> None:
+        """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
+
+        Each file appears complete or not at all, the summary last.
+
+        Raises:
+            ValueError: If a value is not finite; nothing is written then.
+        """
+        content = {
+            "summary": self.summary,
+            "settings": self.config.model_dump(mode="json"),
+            "survival": None
+            if self.survival is None
+            else {"counts": asdict(self.survival), "shares": self.survival.shares()},
+            "seconds": self.seconds,
+        }
+        bad = [name for name, value in self.summary.items() if not math.isfinite(value)]
+        if bad:
+            raise ValueError(f"{', '.join(bad)} is not finite: find the NaN before saving")
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / PER_USER_FILE, self.per_user.write_parquet)
+        _replace(folder / SUMMARY_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Evaluation:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: If a file is missing or unreadable.
+        """
+        try:
+            content = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+            survival = content["survival"]
+            return cls(
+                summary=content["summary"],
+                per_user=pl.read_parquet(folder / PER_USER_FILE),
+                config=EvaluationConfig.model_validate(content["settings"]),
+                survival=None if survival is None else SurvivalCounts(**survival["counts"]),
+                seconds=content["seconds"],
+            )
+        except FileNotFoundError:
+            raise ValueError(f"no evaluation in {folder}: run `beamwise evaluate` first") from None
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ValueError(
+                f"the evaluation in {folder} is not readable ({reason}): "
+                "run `beamwise evaluate` again"
+            ) from None
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a file beside `path`, then put it in the place of `path` in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""Settings, and evaluations written to disk and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from beamwise.config import ConfigError, parse_config
+from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
+
+SURVIVAL = SurvivalCounts(found=1, pruned=1, best_leaves=8, retained_leaves=6)
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    return Evaluation(
+        summary={"users": 2, "exact": 0.5, "recall@5": 1 / 3},
+        per_user=pl.DataFrame({"row": [0, 1], "leaf_rank": [3, None], "recall@5": [1.0, 0.0]}),
+        config=EvaluationConfig(ks=(1, 5), beam_width=5, full_sort=True),
+        survival=SURVIVAL,
+        seconds=1.25,
+    )
+
+
+@pytest.mark.parametrize("survival", [SURVIVAL, None])
+def test_reads_back_what_it_wrote(evaluation: Evaluation, survival, tmp_path: Path):
+    evaluation = dataclasses.replace(evaluation, survival=survival)
+    evaluation.save(tmp_path / "new" / "folder")
+    read = Evaluation.load(tmp_path / "new" / "folder")
+    assert_frame_equal(read.per_user, evaluation.per_user)
+    for name in ("summary", "config", "survival", "seconds"):
+        assert getattr(read, name) == getattr(evaluation, name)
+
+
+def test_writes_two_files_and_no_others(evaluation: Evaluation, tmp_path: Path):
+    evaluation.save(tmp_path)
+    evaluation.save(tmp_path)  # in the place of the first
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "per_user.parquet"}
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["summary"] == evaluation.summary
+    assert content["settings"] == {
+        "ks": [1, 5],
+        "beam_width": 5,
+        "mask": "after",
+        "batch_size": 256,
+        "full_sort": True,
+    }
+    assert content["survival"]["counts"]["pruned"] == 1
+    assert content["survival"]["shares"]["retention"] == 0.75
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_not_finite_are_refused_and_nothing_is_written(
+    evaluation: Evaluation, value: float, tmp_path: Path
+):
+    broken = dataclasses.replace(evaluation, summary={"users": 2, "recall@5": value})
+    with pytest.raises(ValueError, match="recall@5 is not finite"):
+        broken.save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_failed_write_leaves_the_old_files_and_no_scraps(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    evaluation.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def half_written(self: pl.DataFrame, file: Path) -> None:
+        file.write_bytes(b"PAR1")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", half_written)
+    with pytest.raises(OSError, match="no space left"):
+        evaluation.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "per_user.parquet"])
+def test_a_missing_file_is_named_in_one_line(evaluation: Evaluation, name: str, tmp_path: Path):
+    evaluation.save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=r"^no evaluation in .*run `beamwise evaluate` first$"):
+        Evaluation.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("evaluation.json", "{"),
+        ("evaluation.json", "[]"),
+        ("evaluation.json", '{"summary": {}}'),
+        ("evaluation.json", '{"survival": null, "summary": {}, "settings": {"k": 1}}'),
+        ("per_user.parquet", "PAR1"),
+    ],
+)
+def test_an_unreadable_file_is_named_in_one_line(
+    evaluation: Evaluation, name: str, text: str, tmp_path: Path
+):
+    evaluation.save(tmp_path)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=r"^the evaluation in .* is not readable \(.+$") as caught:
+        Evaluation.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ks", [[], [5, 5], [10, 5], [5, 21], [0, 5]])
+def test_cutoffs_that_do_not_fit_are_refused(ks):
+    with pytest.raises(ConfigError, match="ks"):
+        parse_config(EvaluationConfig, {"ks": ks}, source="test")
+
+
+def test_the_whole_beam_is_a_cutoff():
+    assert EvaluationConfig(ks=(7,), beam_width=7).ks == (7,)
