@@ -1,0 +1,77 @@
+"""From the targets of a step to the batches that one process computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from beamwise.backbones.base import Backbone
+from beamwise.catalog import Catalog
+from beamwise.objectives.base import Needs
+from beamwise.scoring import TrainingBatch
+from beamwise.sequences.batches import Chunk, chunks_of, mixed_seed
+from beamwise.sequences.negatives import NegativesConfig, sample_negatives
+from beamwise.sequences.windows import Windows
+from beamwise.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSource:
+    """Makes batches on the CPU and moves them whole.
+
+    Negatives are drawn for a step at once, so neither the size of chunks nor the number of
+    processes changes them.
+    """
+
+    backbone: Backbone
+    catalog: Catalog
+    needs: Needs
+    training: TrainingConfig
+    negatives: NegativesConfig
+    device: torch.device
+    rank: int = 0
+    num_processes: int = 1
+
+    def batches(
+        self, windows: Windows, rows: Int64[Tensor, " rows"], stream: int
+    ) -> Iterator[tuple[Chunk, TrainingBatch]]:
+        """This process's part of a step.
+
+        Args:
+            windows: Where the targets stand.
+            rows: The targets of the step, over all processes.
+            stream: With the seed, decides the negatives; the step's number in the run.
+        """
+        coupled = self.needs.micro_batches
+        candidates = self._candidates(windows.targets(rows), stream)
+        for chunk in chunks_of(
+            windows.history_lengths[rows],
+            self.training.micro_batch_size if coupled else len(rows),
+            self.training.chunk_size,
+            self.rank,
+            self.num_processes,
+        ):
+            histories = windows.histories(rows[chunk.places])
+            batch = TrainingBatch.assemble(
+                self.backbone,
+                self.catalog,
+                histories,
+                candidates[chunk.places],
+                self.negatives.scaling,
+            )
+            yield chunk, batch.to(self.device)
+
+    def _candidates(
+        self, targets: Int64[Tensor, " batch"], stream: int
+    ) -> Int64[Tensor, "batch candidates"]:
+        leaves = self.catalog.leaf_of_item[targets].long()
+        if not self.needs.negatives:
+            return leaves[:, None]
+        generator = torch.Generator().manual_seed(mixed_seed(self.training.seed, stream))
+        count = self.negatives.count
+        drawn = sample_negatives(leaves, self.catalog.num_leaves, count, generator)
+        return torch.cat((leaves[:, None], drawn), dim=1)

@@ -1,0 +1,117 @@
+"""Checkpoints: one safetensors file a moment, replaced whole, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+LAST = "last.safetensors"
+"""Everything that the next step depends on."""
+BEST = "best.safetensors"
+"""The weights that did best on validation."""
+
+
+def save_last(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    objective: nn.Module,
+    progress: dict[str, Any],
+) -> None:
+    """Write weights, optimiser and objective state, and `progress` (plain JSON values)."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"objective.{name}": value for name, value in objective.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    _write(folder / LAST, tensors, {"progress": json.dumps(progress)})
+
+
+def load_last(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: nn.Module
+) -> dict[str, Any]:
+    """Restore what `save_last` wrote and return its `progress`.
+
+    Raises:
+        ValueError: If the file is damaged or belongs to another model.
+    """
+    tensors, metadata = read_tensors(folder / LAST)
+    _load_module(model, _part(tensors, "model."), folder / LAST)
+    _load_module(objective, _part(tensors, "objective."), folder / LAST)
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    return json.loads(metadata["progress"])
+
+
+def save_best(folder: Path, model: nn.Module) -> None:
+    """Write weights alone."""
+    _write(folder / BEST, dict(model.state_dict()), {})
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Load the best weights, or the last where none were validated.
+
+    Raises:
+        ValueError: If there is no checkpoint, it is damaged, or it belongs to another model.
+    """
+    path = folder / BEST if (folder / BEST).is_file() else folder / LAST
+    tensors, _ = read_tensors(path)
+    if path.name == LAST:
+        tensors = _part(tensors, "model.")
+    _load_module(model, tensors, path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}: train the run, or give another run folder")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or cut short ({error}): train the run again") from None
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished, metadata)
+    with open(unfinished, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = module.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        ours = tuple(expected[name].shape) if name in expected else "nothing"
+        theirs = tuple(tensors[name].shape) if name in tensors else "nothing"
+        if ours != theirs:
+            raise ValueError(
+                f"{path} does not fit this model: {name} is {theirs} in the file and {ours} here; "
+                "use the config and catalog that it was trained with"
+            )
+    module.load_state_dict(tensors)

@@ -1,0 +1,80 @@
+"""The complete description of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from beamwise.backbones.tiger import TigerConfig
+from beamwise.config import Config
+from beamwise.evaluation.evaluation import EvaluationConfig
+from beamwise.objectives import AnyObjectiveConfig
+from beamwise.objectives.cross_entropy import CrossEntropyConfig
+from beamwise.sequences.negatives import NegativesConfig
+
+
+class DataConfig(Config):
+    """Where the prepared and tokenized data lie, and how much of a history is read."""
+
+    folder: Path
+    """Folder that `beamwise prepare` wrote and `beamwise tokenize` gave a catalog."""
+    max_history: PositiveInt = 20
+    """Most recent items of a history that the model reads."""
+
+
+class TrainingConfig(Config):
+    """Optimisation; the defaults are those of the APAO paper."""
+
+    epochs: PositiveInt = 200
+    batch_size: PositiveInt = 1024
+    """Targets of an optimiser step, over all processes."""
+    micro_batch_size: PositiveInt = 128
+    """Targets that an objective with adaptive weights looks at together, over all processes."""
+    chunk_size: PositiveInt = 16
+    """Most targets computed at once by one process. Changes memory and speed, not the gradient;
+    adaptive weights see a micro-batch grow chunk by chunk."""
+    learning_rate: PositiveFloat = 5e-4
+    warmup_fraction: float = Field(default=0.01, ge=0, le=1)
+    """Share of all steps over which the learning rate rises from 0; a cosine to 0 follows."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of a step's gradient."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of matrix products; weights, residual stream and losses stay fp32."""
+    seed: int = 0
+    checkpoint_steps: PositiveInt = 25
+    """Optimiser steps between checkpoints; a run cut short loses at most so many."""
+    log_steps: PositiveInt = 10
+    """Optimiser steps between lines of metrics."""
+
+
+class EarlyStoppingConfig(Config):
+    """When to stop, judged on all validation targets."""
+
+    metric: str = Field(default="ndcg@10", pattern=r"^(loss|(recall|ndcg)@(5|10|20))$")
+    """`loss` of the objective, or a metric of beam search: recall@K or ndcg@K, K in 5, 10, 20."""
+    patience: PositiveInt = 20
+    """Validations without a new best before training stops."""
+    every_epochs: PositiveInt = 1
+    """Epochs between validations."""
+
+
+class RunConfig(Config):
+    """Everything that a run depends on; its folder keeps a complete copy."""
+
+    out: Path
+    """The run folder to write. One that holds the same unfinished run is continued."""
+    data: DataConfig
+    """The prepared and tokenized data: `data.folder` at least."""
+    backbone: TigerConfig = TigerConfig()
+    """The model."""
+    objective: AnyObjectiveConfig = CrossEntropyConfig()
+    """What training minimises."""
+    negatives: NegativesConfig = NegativesConfig()
+    """Sampled competitors, for objectives that ask for them."""
+    training: TrainingConfig = TrainingConfig()
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Validation while training, and what `evaluate` does unless told otherwise."""

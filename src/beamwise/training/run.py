@@ -1,0 +1,124 @@
+"""Run folders: start or continue a run, and open a finished one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from beamwise.backbones import build_backbone
+from beamwise.backbones.tiger import Tiger
+from beamwise.catalog import Catalog
+from beamwise.config import read_config, write_config
+from beamwise.objectives import OBJECTIVES
+from beamwise.sequences.batches import mixed_seed
+from beamwise.training.checkpoint import load_weights
+from beamwise.training.config import RunConfig
+from beamwise.training.loop import Trainer
+from beamwise.training.run_data import CATALOG_FOLDER, RunData
+
+CONFIG_FILE = "config.yaml"
+ITEMS_FILE = "items.parquet"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained run, opened from its folder."""
+
+    folder: Path
+    config: RunConfig
+    catalog: Catalog
+    items: pl.DataFrame
+    """`item_id`, `title` and more, in the catalog's order."""
+    backbone: Tiger
+    """In evaluation mode, with the best weights."""
+
+
+def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None = None) -> Path:
+    """Train a run, or continue the one that `config.out` holds; returns the run folder.
+
+    Args:
+        config: The complete description of the run.
+        progress: Told after every optimiser step: epoch, step, loss, steps, epochs, targets.
+
+    Raises:
+        ValueError: If the data are missing or unfit, or the folder holds a run of another config.
+    """
+    config = _absolute(config)
+    _check_same_run(config)
+    data = RunData.load(config.data)
+    torch.manual_seed(mixed_seed(config.training.seed))
+    backbone = build_backbone(config.backbone, data.catalog.vocab_size)
+    objective = OBJECTIVES[config.objective.name](config.objective)
+    trainer = Trainer(config, data, backbone, objective)
+    if trainer.accelerator.is_main_process:
+        _describe(config, data)
+    trainer.run(progress or _ignore)
+    return config.out
+
+
+def open_run(folder: Path, device: torch.device | str = "cpu") -> Run:
+    """Open a run folder.
+
+    Raises:
+        ValueError: If something that a run folder holds is missing, damaged, or does not fit.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no run folder at {folder}: give the folder that `beamwise train` wrote")
+    if not (folder / CONFIG_FILE).is_file():
+        raise ValueError(f"{folder} is not a run folder: {CONFIG_FILE} is missing")
+    config = read_config(RunConfig, folder / CONFIG_FILE)
+    catalog = Catalog.load(folder / CATALOG_FOLDER)
+    items = _read_items(folder / CATALOG_FOLDER / ITEMS_FILE, catalog)
+    backbone = build_backbone(config.backbone, catalog.vocab_size)
+    load_weights(folder / "checkpoint", backbone)
+    return Run(folder, config, catalog.to(device), items, backbone.to(device).eval())
+
+
+def _ignore(_: dict[str, Any]) -> None:
+    pass
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    data = config.data.model_copy(update={"folder": config.data.folder.resolve()})
+    return config.model_copy(update={"out": config.out.resolve(), "data": data})
+
+
+def _check_same_run(config: RunConfig) -> None:
+    if not config.out.exists():
+        return
+    described = (config.out / CONFIG_FILE).is_file()
+    if not config.out.is_dir() or (any(config.out.iterdir()) and not described):
+        raise ValueError(f"{config.out} exists and is not a run folder: choose another --out")
+    if not described:
+        return
+    theirs = read_config(RunConfig, config.out / CONFIG_FILE).model_dump()
+    ours = config.model_dump()
+    changed = [key for key in ours if key != "out" and ours[key] != theirs[key]]
+    if changed:
+        raise ValueError(
+            f"{config.out} holds a run with other settings ({', '.join(changed)}): "
+            "choose another --out, or delete that folder"
+        )
+
+
+def _describe(config: RunConfig, data: RunData) -> None:
+    """Write what makes the folder complete, the config last: with it the folder is a run."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    data.catalog.save(config.out / CATALOG_FOLDER)
+    data.items.write_parquet(config.out / CATALOG_FOLDER / ITEMS_FILE)
+    write_config(config, config.out / CONFIG_FILE)
+
+
+def _read_items(path: Path, catalog: Catalog) -> pl.DataFrame:
+    try:
+        items = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError):
+        raise ValueError(f"{path} is missing or damaged: train the run again") from None
+    if not items["item_id"].equals(catalog.item_ids.rename("item_id")):
+        raise ValueError(f"{path} lists other items than the catalog: train the run again")
+    return items

@@ -1,0 +1,68 @@
+"""A prepared and tokenized data folder, as training and evaluation read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from beamwise.catalog import Catalog
+from beamwise.data.dataset import Dataset
+from beamwise.data.splitting import leave_one_out, sequences_of
+from beamwise.sequences.windows import Windows
+from beamwise.training.config import DataConfig
+
+CATALOG_FOLDER = "catalog"
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """Catalog, item texts, and the windows of the three parts of a split."""
+
+    catalog: Catalog
+    items: pl.DataFrame
+    """`item_id`, `title` and more, a row an item, in the catalog's order."""
+    user_ids: pl.Series
+    train: Windows
+    validation: Windows
+    test: Windows
+
+    @classmethod
+    def load(cls, config: DataConfig) -> RunData:
+        """Read the folder and split it, leaving the last two items of each user out.
+
+        Raises:
+            ValueError: If the folder is no dataset, has no catalog, or the two disagree.
+        """
+        dataset = Dataset.load(config.folder)
+        if not (config.folder / CATALOG_FOLDER).is_dir():
+            raise ValueError(
+                f"{config.folder} has no catalog yet: run `beamwise tokenize {config.folder}`"
+            )
+        catalog = Catalog.load(config.folder / CATALOG_FOLDER)
+        items = items_of_catalog(catalog, dataset.items, config.folder)
+        sequences = sequences_of(dataset.interactions, catalog.item_ids)
+        split = leave_one_out(sequences)
+        windows = (
+            Windows(sequences, targets, config.max_history)
+            for targets in (split.train, split.validation, split.test)
+        )
+        return cls(catalog, items, sequences.user_ids, *windows)
+
+
+def items_of_catalog(catalog: Catalog, items: pl.DataFrame, folder: Path) -> pl.DataFrame:
+    """The item table in the catalog's order.
+
+    Raises:
+        ValueError: If an item of the catalog has no row.
+    """
+    ids = catalog.item_ids.rename("item_id").to_frame()
+    known = ids.join(items.select("item_id"), on="item_id", how="semi")
+    if len(known) != len(ids):
+        missing = ids.join(items, on="item_id", how="anti")["item_id"][0]
+        raise ValueError(
+            f"{folder}: item {missing!r} of the catalog has no row in items.parquet; "
+            "run `beamwise tokenize` again"
+        )
+    return ids.join(items, on="item_id", how="left", maintain_order="left")

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from beamwise.config import ConfigError, read_config, write_config
+from beamwise.training.config import RunConfig
+
+PRESETS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_presets_are_valid_and_name_their_run_folder(path):
+    config = read_config(RunConfig, path)
+    assert config.out == Path("runs") / path.stem
+
+
+def test_the_papers_setting_is_the_default(tmp_path):
+    preset = read_config(RunConfig, Path(__file__).parents[2] / "configs/office-tiger-ce.yaml")
+    default = RunConfig(out=preset.out, data=preset.data)
+    assert preset == default
+
+
+def test_a_written_config_reads_back_equal(tmp_path):
+    config = read_config(
+        RunConfig, PRESETS[0], ["objective.name=apao-pairwise", "objective.beta=0.4"]
+    )
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml") == config
+    text = (tmp_path / "config.yaml").read_text()
+    assert "checkpoint_steps:" in text  # defaults are written out
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown setting 'training.epoch'; did you mean 'epochs'"),
+        ("backbone.dimm=3", "did you mean 'dim'"),
+        ("objective.name=apao", "unknown objective.name 'apao'; choose one of ce, apao-pointwise"),
+        ("objective.betta=3", "unknown setting 'objective.betta'"),
+        ("training.epochs=0", "training.epochs: Input should be greater than 0 (got 0)"),
+        ("early_stopping.metric=auc", "early_stopping.metric"),
+    ],
+)
+def test_wrong_settings_get_one_line_that_names_them(override, message):
+    with pytest.raises(ConfigError) as error:
+        read_config(RunConfig, PRESETS[0], [override])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_folders_must_be_set():
+    with pytest.raises(
+        ConfigError, match=r"data is not set: The prepared and tokenized data: `data\.folder`"
+    ):
+        read_config(RunConfig, None, ["out=x"])

@@ -1,0 +1,29 @@
+from beamwise.training.metrics_log import MetricsLog, read_metrics
+
+
+def test_lines_are_appended_and_read_by_kind(tmp_path):
+    path = tmp_path / "run" / "metrics.jsonl"
+    log = MetricsLog(path)
+    log.write("step", {"loss": 1.5})
+    log.write("epoch", {"epoch": 0})
+    log.write("step", {"loss": 1.25})
+    assert [line["loss"] for line in read_metrics(path, "step")] == [1.5, 1.25]
+    assert read_metrics(path, "epoch") == [{"kind": "epoch", "epoch": 0}]
+
+
+def test_rewinding_forgets_what_the_checkpoint_did_not_know(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path)
+    for loss in (3.0, 2.0, 1.0):
+        log.write("step", {"loss": loss})
+    resumed = MetricsLog(path)
+    resumed.rewind(2)
+    resumed.write("step", {"loss": 0.5})
+    assert [line["loss"] for line in read_metrics(path, "step")] == [3.0, 2.0, 0.5]
+    assert resumed.num_lines == 3
+
+
+def test_other_processes_write_nothing(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl", enabled=False)
+    log.write("step", {"loss": 1.0})
+    assert list(tmp_path.iterdir()) == []

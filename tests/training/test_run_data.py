@@ -1,0 +1,43 @@
+import shutil
+
+import polars as pl
+import pytest
+import torch
+
+from beamwise import Catalog
+from beamwise.training.config import DataConfig
+from beamwise.training.run_data import RunData
+
+
+def test_parts_share_the_catalogs_items(shop_folder):
+    data = RunData.load(DataConfig(folder=shop_folder, max_history=5))
+    assert data.items["item_id"].to_list() == data.catalog.item_ids.to_list()
+    assert len(data.test) == len(data.validation) == len(data.user_ids) == 60
+    histories = data.test.histories(torch.arange(60))
+    assert histories.shape[1] == 5
+    assert int(histories.max()) < data.catalog.num_items
+
+
+def test_a_folder_without_a_catalog_says_what_to_run(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    shutil.rmtree(copy / "catalog")
+    with pytest.raises(ValueError, match="run `beamwise tokenize`"):
+        RunData.load(DataConfig(folder=copy))
+
+
+def test_a_catalog_of_other_items_is_refused(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    Catalog.from_codes(torch.tensor([[0, 1]]), 4, ["elsewhere"]).save(copy / "catalog")
+    with pytest.raises(ValueError, match="'elsewhere' of the catalog has no row"):
+        RunData.load(DataConfig(folder=copy))
+
+
+def test_items_that_the_catalog_lacks_are_refused(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    known = pl.read_parquet(copy / "items.parquet")["item_id"].head(1)
+    Catalog.from_codes(torch.tensor([[0, 1]]), 4, known).save(copy / "catalog")
+    with pytest.raises(ValueError, match="item"):
+        RunData.load(DataConfig(folder=copy))

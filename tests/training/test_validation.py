@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from beamwise.backbones import build_backbone
+from beamwise.objectives import OBJECTIVES
+from beamwise.scoring import Scorer
+from beamwise.training.batch_source import BatchSource
+from beamwise.training.run_data import RunData
+from beamwise.training.validation import validate, validation_loss
+
+
+@pytest.fixture
+def parts(make_config):
+    config = make_config(objective={"name": "apao-pairwise", "eta": 0.5})
+    data = RunData.load(config.data)
+    torch.manual_seed(0)
+    backbone = build_backbone(config.backbone, data.catalog.vocab_size)
+    objective = OBJECTIVES["apao-pairwise"](config.objective)
+    source = BatchSource(
+        backbone, data.catalog, objective.needs, config.training, config.negatives,
+        torch.device("cpu"),
+    )  # fmt: skip
+    return config, data, backbone, objective, source
+
+
+def test_loss_is_the_mean_over_the_whole_set_and_changes_nothing(parts):
+    _, data, backbone, objective, source = parts
+    state = {name: value.clone() for name, value in objective.state_dict().items()}
+    found = validation_loss(backbone, objective, source, data.validation)
+    losses = []
+    for step in torch.arange(len(data.validation)).split(source.training.batch_size):
+        for _, batch in source.batches(data.validation, step, -1):
+            losses.append(objective(Scorer(backbone)(batch, objective.needs))[0])
+    assert found == pytest.approx(float(torch.cat(losses).detach().mean()), rel=1e-5)
+    assert len(torch.cat(losses)) == len(data.validation)
+    for name, value in objective.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_a_metric_comes_from_beam_search(parts):
+    config, data, backbone, objective, source = parts
+    settings = config.early_stopping.model_copy(update={"metric": "ndcg@10"})
+    config = config.model_copy(update={"early_stopping": settings})
+    results = validate(backbone, objective, source, data.validation, config)
+    assert results["users"] == len(data.validation)
+    assert 0 <= results["ndcg@10"] <= results["recall@10"] <= 1
+    assert "loss" not in results
+
+
+def test_a_loss_metric_skips_the_search(parts):
+    config, data, backbone, objective, source = parts
+    assert list(validate(backbone, objective, source, data.validation, config)) == ["loss"]
