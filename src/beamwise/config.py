@@ -28,9 +28,9 @@ class Config(BaseModel):
         filled = dict(values)
         for key, field in cls.model_fields.items():
             tag = field.discriminator
-            if isinstance(tag, str) and isinstance(filled.get(key), dict) and field.default:
-                default = field.get_default().model_dump(include={tag})
-                filled[key] = default | filled[key]
+            chosen, default = filled.get(key), field.get_default()
+            if isinstance(tag, str) and isinstance(chosen, dict) and isinstance(default, Config):
+                filled[key] = default.model_dump(include={tag}) | chosen
         return filled
 
 

@@ -23,7 +23,7 @@ def beam_search(
     mask: str = "after",
     eligible: Bool[Tensor, " items"] | Bool[Tensor, "batch items"] | Tensor | None = None,
     *,
-    chunk_size: int = 32,
+    chunk_size: int = 16,
 ) -> SearchResult:
     """Keep the best prefixes level by level, and return the best leaves and their items.
 

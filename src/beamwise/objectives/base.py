@@ -59,5 +59,5 @@ class Objective(nn.Module, ABC):
     ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
         """The loss of every target, in nats, and detached scalars to log; the caller averages."""
 
-    def begin_update(self, *, micro_batch: bool, step: bool) -> None:
+    def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Told by the loop before a batch: whether it opens a micro-batch and an optimiser step."""

@@ -176,7 +176,7 @@ class PrefixAlignment(Objective):
     def prefix_losses(self, scores: CandidateScores) -> Float[Tensor, "batch levels"]:
         """L(m) of every target; 0 where it has no such prefix."""
 
-    def begin_update(self, *, micro_batch: bool, step: bool) -> None:
+    def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Tell the weights whether the next batch opens a micro-batch, and an optimiser step."""
         self.prefix_weights.begin_update(micro_batch=micro_batch, step=step)
 

@@ -127,7 +127,7 @@ class PrefixWeights(nn.Module):
         lengths = torch.tensor(prefixes or range(1, max_levels + 1))
         self.register_buffer("index", lengths - 1, persistent=False)
 
-    def begin_update(self, *, micro_batch: bool, step: bool) -> None:
+    def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Told before a batch: whether it opens a micro-batch, and whether an optimiser step."""
         self._opens_window = step if self.update_every == "step" else micro_batch
 

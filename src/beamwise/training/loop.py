@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from beamwise.backbones.base import Backbone
+from beamwise.backbones.products import fast_cpu_products
 from beamwise.objectives.base import Objective
 from beamwise.scoring import Scorer
 from beamwise.sequences.batches import epoch_order, mixed_seed, steps_of
@@ -26,7 +27,6 @@ from beamwise.training.run_data import RunData
 from beamwise.training.validation import validate
 
 Progress = Callable[[dict[str, Any]], None]
-"""Told after every optimiser step where the run is."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Trainer:
         self.checkpoints = config.out / "checkpoint"
 
     def run(self, progress: Progress) -> None:
-        """Train from the last checkpoint, if there is one, to the end."""
+        """Train from the last checkpoint, if any, to the end; `progress` hears of every step."""
         if (self.checkpoints / LAST).is_file():
             self._restore()
         training = self.config.training
@@ -110,12 +110,11 @@ class Trainer:
         self.scorer.train()
         self.objective.train()
         for chunk, batch in self.source.batches(self.data.train, rows, number):
-            with nullcontext() if chunk.closes_step else here.no_sync(self.scorer):
+            deferred = nullcontext() if chunk.closes_step else here.no_sync(self.scorer)
+            with deferred, fast_cpu_products():
                 with self.lower_precision:
                     scores = self.scorer(batch, self.objective.needs)
-                self.objective.begin_update(
-                    micro_batch=chunk.opens_micro_batch, step=chunk.opens_step
-                )
+                self.objective.begin_update(chunk.opens_micro_batch, chunk.opens_step)
                 losses, metrics = self.objective(scores)
                 # data-parallel training averages over processes: undo it, then average over targets
                 here.backward(losses.sum() * (here.num_processes / len(rows)))
