@@ -39,6 +39,7 @@ def test_a_written_config_reads_back_equal(tmp_path):
         ("objective.betta=3", "unknown setting 'objective.betta'"),
         ("training.epochs=0", "training.epochs: Input should be greater than 0 (got 0)"),
         ("early_stopping.metric=auc", "early_stopping.metric"),
+        ("early_stopping.metric=recall@7", "evaluation.ks=[5, 10, 20]: add 7 to them"),
     ],
 )
 def test_wrong_settings_get_one_line_that_names_them(override, message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from beamwise.backbones.tiger import TigerConfig
 from beamwise.config import Config
@@ -53,8 +53,8 @@ class TrainingConfig(Config):
 class EarlyStoppingConfig(Config):
     """When to stop, judged on all validation targets."""
 
-    metric: str = Field(default="ndcg@10", pattern=r"^(loss|(recall|ndcg)@(5|10|20))$")
-    """`loss` of the objective, or a metric of beam search: recall@K or ndcg@K, K in 5, 10, 20."""
+    metric: str = Field(default="ndcg@10", pattern=r"^(loss|(recall|ndcg)@[1-9][0-9]*)$")
+    """`loss` of the objective, or a metric of beam search: recall@K or ndcg@K, K in evaluation.ks."""
     patience: PositiveInt = 20
     """Validations without a new best before training stops."""
     every_epochs: PositiveInt = 1
@@ -78,3 +78,13 @@ class RunConfig(Config):
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     """Validation while training, and what `evaluate` does unless told otherwise."""
+
+    @model_validator(mode="after")
+    def _measures_what_stops_it(self) -> RunConfig:
+        cutoff = self.early_stopping.metric.partition("@")[2]
+        if cutoff and int(cutoff) not in self.evaluation.ks:
+            raise ValueError(
+                f"early_stopping.metric {self.early_stopping.metric!r} is not measured with "
+                f"evaluation.ks={list(self.evaluation.ks)}: add {cutoff} to them"
+            )
+        return self
