@@ -127,6 +127,7 @@ def assert_equal(result: SearchResult, user: int, expected: Ranking, problem: Pr
         assert tuple(row) == path + (-1,) * (len(row) - len(path))
 
 
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None)
 @given(drawn=problems, chunk_size=st.integers(1, 4))
 def test_equals_brute_force(drawn, chunk_size):
@@ -141,6 +142,7 @@ def test_equals_brute_force(drawn, chunk_size):
         assert bool(result.exact[user]) == expected.exact
 
 
+@pytest.mark.slow
 @settings(max_examples=800, deadline=None)
 @given(drawn=problems)
 def test_full_sort_equals_brute_force(drawn):
@@ -151,6 +153,7 @@ def test_full_sort_equals_brute_force(drawn):
         assert_equal(result, user, p.brute_force(user).full_sort(p.top_k), p)
 
 
+@pytest.mark.slow
 @settings(max_examples=800, deadline=None)
 @given(drawn=problems)
 def test_exact_means_equal_to_the_full_sort(drawn):

@@ -38,7 +38,9 @@ def plot_survival(survival: Mapping[str, SurvivalCounts], beam_width: int, path:
         counts = [getattr(survival[name], outcome) for name in names]
         shares = [100 * c / survival[name].users for c, name in zip(counts, names, strict=True)]
         bars = axes.barh(names, shares, left=left, color=colour, label=label, height=0.6)
-        axes.bar_label(bars, [f"{c:,}" if c else "" for c in counts], label_type="center", color="w")
+        axes.bar_label(
+            bars, [f"{c:,}" if c else "" for c in counts], label_type="center", color="w"
+        )
         left = [start + share for start, share in zip(left, shares, strict=True)]
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

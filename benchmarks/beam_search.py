@@ -1,0 +1,182 @@
+"""Speed of constrained beam search beside `generate` with a trie callback."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import torch
+from harness import (
+    Contender,
+    compare,
+    emit,
+    emit_environment,
+    parser,
+    products,
+    take_turns,
+    use_threads,
+)
+from jaxtyping import Int64
+from torch import Tensor
+from transformers_alternative import ConstrainedGenerator
+from workload import SEED, Sizes, batches, build_trainer, describe_data, load_data
+
+from beamwise.backbones import Tiger
+from beamwise.decoding import SearchResult, beam_search
+from beamwise.training.run import open_run
+from beamwise.training.run_data import RunData
+
+TARGETS = {"fp32": 10.0, "bf16": 20.0}
+"""How many times the alternative's users a second ours must reach; bf16 is for AMX."""
+AGREEMENT_TARGET = 0.995
+"""Share of the items found in fp32 that bf16 must find as well."""
+SCORE_TOLERANCE = 1e-4
+"""Nats, at every rank of every user."""
+SAME_LEAVES = 0.999
+"""Share; where two beams tie within rounding, either may be the one that is kept."""
+
+
+class Search:
+    """Our beam search in one precision."""
+
+    def __init__(self, backbone: Tiger, data: RunData, sizes: Sizes, precision: str) -> None:
+        self.backbone, self.data, self.sizes = backbone, data, sizes
+        self.bf16 = precision == "bf16"
+
+    def run(self, histories: Int64[Tensor, "batch history"]) -> SearchResult:
+        """The best items of each user."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            return beam_search(self.backbone, histories, self.data.catalog, self.sizes.beam_width)
+
+
+def user_batches(
+    data: RunData, batch_size: int, count: int
+) -> list[Int64[Tensor, "batch history"]]:
+    """Histories of random test users, `batch_size` at a time."""
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = torch.randint(len(data.test), (count, batch_size), generator=generator)
+    return [data.test.histories(rows) for rows in drawn]
+
+
+def check_items(
+    search: Search, generator: ConstrainedGenerator, histories: Int64[Tensor, "batch history"]
+) -> None:
+    """Print that both sides find the same on the same weights.
+
+    Raises:
+        RuntimeError: If they do not: then their times cannot be compared.
+    """
+    mine = search.run(histories)
+    tokens, log_probs = generator.search(histories)
+    catalog = search.data.catalog
+    theirs = catalog.leaf_start[catalog.find(tokens.flatten(0, 1))].view(log_probs.shape)
+    difference = float((mine.leaf_log_probs - log_probs).abs().max())
+    same = float((mine.leaves[:, :, None] == theirs[:, None]).any(2).double().mean())
+    equal = difference <= SCORE_TOLERANCE and same >= SAME_LEAVES
+    emit(
+        "check",
+        benchmark="beam search",
+        users=len(histories),
+        same_leaves=same,
+        largest_score_difference=difference,
+        tolerance=SCORE_TOLERANCE,
+        equal=equal,
+    )
+    if not equal:
+        raise RuntimeError("the two sides do not find the same items on the same weights")
+
+
+def agreement(
+    searches: dict[str, Search], users: Sequence[Int64[Tensor, "batch history"]]
+) -> float:
+    """Share of the items that fp32 returns that bf16 returns as well, over all users."""
+    shared = total = 0
+    for histories in users:
+        exact, rounded = (searches[name].run(histories).items for name in ("fp32", "bf16"))
+        found = (exact[:, :, None] == rounded[:, None]).any(2) & (exact >= 0)
+        shared += int(found.sum())
+        total += int((exact >= 0).sum())
+    return shared / total
+
+
+def measure(
+    backbone: Tiger, data: RunData, sizes: Sizes, precisions: Sequence[str], repeats: int
+) -> None:
+    """Check and time the search in the precisions asked for."""
+    users = user_batches(data, sizes.batch_size, repeats + 1)
+    model = backbone.to_huggingface().eval()
+    generator = ConstrainedGenerator(model, data.catalog, sizes.beam_width)
+    searches = {name: Search(backbone, data, sizes, name) for name in ("fp32", "bf16")}
+    check_items(searches["fp32"], generator, users[0])
+    contenders: dict[str, Contender] = {
+        "alternative-fp32": lambda turn: len(generator.recommend(users[turn]))
+    }
+    for name in precisions:
+        contenders[f"ours-{name}"] = lambda turn, name=name: len(
+            searches[name].run(users[turn]).items
+        )
+    rates = take_turns("beam search", contenders, repeats, "users/s")
+    for name in precisions:
+        compare(
+            f"tiger beam search, K = {sizes.beam_width}, batch {sizes.batch_size}, "
+            f"{data.catalog.num_levels} steps, {name}",
+            rates[f"ours-{name}"],
+            rates["alternative-fp32"],
+            unit="users/s",
+            target=TARGETS[name],
+        )
+    if "bf16" in precisions:
+        share = agreement(searches, users)
+        emit(
+            "comparison",
+            benchmark="items of bf16 beam search that are those of fp32",
+            ours=round(share, 5),
+            unit="share",
+            target=AGREEMENT_TARGET,
+            met=share >= AGREEMENT_TARGET,
+        )
+
+
+def trained_backbone(data: RunData, sizes: Sizes, num_steps: int) -> Tiger:
+    """A TIGER after some steps of cross-entropy: on fresh weights all items are nearly tied."""
+    with TemporaryDirectory() as out:
+        trainer = build_trainer(data, sizes, Path(out), "ce")
+        for index, rows in enumerate(batches(data, sizes.batch_size, num_steps)):
+            trainer._step(rows, index, num_steps)
+    return cast(Tiger, trainer.backbone).eval()
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    described = parser("Time constrained beam search beside transformers' generate.")
+    described.add_argument(
+        "--train-steps", type=int, default=30, help="steps of training before (default 30)"
+    )
+    described.add_argument("--run", type=Path, help="run folder whose model and data to use")
+    return described
+
+
+def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> None:
+    """Check and time what the command line asks for."""
+    chosen = options().parse_args(arguments)
+    sizes = sizes or Sizes()
+    use_threads(chosen.threads)
+    emit_environment()
+    if chosen.run:
+        run = open_run(chosen.run)
+        data, backbone = RunData.load(run.config.data), run.backbone
+        describe_data(run.config.data.folder, data)
+    else:
+        data = load_data(chosen.data, sizes)
+        describe_data(chosen.data, data)
+        backbone = trained_backbone(data, sizes, chosen.train_steps)
+    precisions = (chosen.precision,) if chosen.precision else ("fp32", "bf16")
+    with products(chosen):
+        measure(backbone, data, sizes, precisions, chosen.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What both sides work on: the data, the model's sizes, and a trainer over them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from harness import emit
+from jaxtyping import Int64
+from torch import Tensor
+
+from beamwise.backbones import Tiger, TigerConfig
+from beamwise.config import parse_config
+from beamwise.data.dataset import Dataset
+from beamwise.data.sources import SemanticIdJsonConfig, SimulatedShopConfig, read_source
+from beamwise.data.splitting import leave_one_out, sequences_of
+from beamwise.objectives import OBJECTIVES
+from beamwise.sequences.batches import epoch_order
+from beamwise.sequences.windows import Windows
+from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
+from beamwise.training.config import RunConfig
+from beamwise.training.loop import Trainer
+from beamwise.training.run_data import RunData
+
+MAX_HISTORY = 20
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work a round is; the defaults are those of the published setting."""
+
+    backbone: TigerConfig = field(default_factory=TigerConfig)
+    batch_size: int = 128
+    """Training examples of an optimiser step, and users searched together."""
+    num_negatives: int = 100
+    pairwise_examples: int = 16
+    """Examples of a pairwise round of the alternative, at once: its batch does not fit."""
+    memory_examples: tuple[int, int] = (4, 12)
+    """Examples at once at which the alternative's memory is measured."""
+    beam_width: int = 20
+    num_shop_users: int = 3_000
+
+
+def load_data(folder: Path | None, sizes: Sizes) -> RunData:
+    """The JSON triple in `folder`, else the Office data where they are found, else the shop."""
+    folder = folder or _office_folder()
+    if folder is None:
+        dataset = read_source(SimulatedShopConfig(num_users=sizes.num_shop_users))
+    else:
+        dataset = read_source(SemanticIdJsonConfig(folder=folder))
+    return _split(dataset)
+
+
+def describe_data(folder: Path | None, data: RunData) -> None:
+    """Print what the numbers were measured on."""
+    folder = folder or _office_folder()
+    emit(
+        "data",
+        data="simulated shop: no data folder was given or found" if folder is None else folder.name,
+        items=data.catalog.num_items,
+        levels=data.catalog.num_levels,
+        training_examples=len(data.train),
+        test_users=len(data.test),
+    )
+
+
+def build_trainer(
+    data: RunData, sizes: Sizes, out: Path, objective: str, precision: str = "fp32"
+) -> Trainer:
+    """What `beamwise train` runs, over fresh weights, without a word on disk while it steps."""
+    never = 10**9
+    settings = {
+        "out": out,
+        "data": {"folder": out, "max_history": MAX_HISTORY},
+        "backbone": sizes.backbone.model_dump(),
+        "objective": objective_settings(objective),
+        "negatives": {"count": sizes.num_negatives},
+        "training": {
+            "batch_size": sizes.batch_size,
+            "micro_batch_size": sizes.batch_size,
+            "precision": precision,
+            "seed": SEED,
+            "checkpoint_steps": never,
+            "log_steps": never,
+        },
+    }
+    config = parse_config(RunConfig, settings, source="benchmark")
+    torch.manual_seed(SEED)
+    backbone = Tiger(config.backbone, data.catalog.vocab_size)
+    build_objective = OBJECTIVES[objective]
+    return Trainer(config, data, backbone, build_objective(config.objective))
+
+
+def objective_settings(objective: str) -> dict[str, str]:
+    """The settings of `objective`, with prefix weights that the alternative has as well."""
+    weights = {"prefix_weights": "uniform"} if objective != "ce" else {}
+    return {"name": objective, **weights}
+
+
+def batches(data: RunData, batch_size: int, count: int) -> list[Int64[Tensor, " rows"]]:
+    """Random training rows of `count` steps, no row in two of them.
+
+    Raises:
+        ValueError: If there are too few rows.
+    """
+    steps = epoch_order(len(data.train), SEED, epoch=0).split(batch_size)
+    num_full = len(data.train) // batch_size
+    if num_full < count:
+        raise ValueError(
+            f"{len(data.train)} training examples make {num_full} batches of {batch_size}, "
+            f"{count} are needed: lower the repeats or steps, or give more data"
+        )
+    return list(steps[:count])
+
+
+def _split(dataset: Dataset) -> RunData:
+    catalog = catalog_from_semantic_ids(dataset)
+    sequences = sequences_of(dataset.interactions, catalog.item_ids)
+    split = leave_one_out(sequences)
+    train, validation, test = (
+        Windows(sequences, targets, MAX_HISTORY)
+        for targets in (split.train, split.validation, split.test)
+    )
+    return RunData(catalog, dataset.items, sequences.user_ids, train, validation, test)
+
+
+def _office_folder() -> Path | None:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BEAMWISE_DATA", beside)) / "office"
+    return folder if folder.is_dir() else None

@@ -1,0 +1,68 @@
+"""The command `beamwise`: one line and exit status 2 on bad input, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+import beamwise
+from beamwise.cli.demo import demo
+from beamwise.cli.evaluate import evaluate
+from beamwise.cli.output import message
+from beamwise.cli.prepare import prepare
+from beamwise.cli.recommend import recommend
+from beamwise.cli.tokenize import tokenize
+from beamwise.cli.train import train
+
+BAD_INPUT, OUR_MISTAKE, INTERRUPTED = 2, 1, 130
+DEBUG = "BEAMWISE_DEBUG"
+
+app = App(
+    name="beamwise",
+    help="Train generative recommenders whose items survive beam search, and see what was lost.\n\n"
+    "Start with: beamwise demo",
+    version=beamwise.__version__,
+    help_format="plaintext",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+for _command in (demo, prepare, tokenize, train, evaluate, recommend):
+    app.command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, that of the process where not given; returns the exit status."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False)
+        return status if isinstance(status, int) else 0
+    except KeyboardInterrupt:
+        message("stopped")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUR_MISTAKE
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit status."""
+    text = " ".join(str(error).split())
+    if isinstance(error, CycloptsError):
+        message(f"beamwise: {text} See beamwise --help.")
+        return BAD_INPUT
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    if isinstance(error, ValueError | OSError):
+        message(f"beamwise: {text}")
+        return BAD_INPUT
+    message(
+        f"beamwise: unexpected {type(error).__name__}: {text} "
+        f"(set {DEBUG}=1 for the traceback and report it)"
+    )
+    return OUR_MISTAKE

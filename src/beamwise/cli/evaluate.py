@@ -1,0 +1,83 @@
+"""`beamwise evaluate`: recall, NDCG and what the beam lost, for one run or several."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from beamwise.cli.output import message, print_comparison, print_json
+from beamwise.cli.parameters import Flag, Json
+from beamwise.cli.progress import UserProgress
+from beamwise.config import read_config
+from beamwise.evaluation import Evaluation, SurvivalCounts
+from beamwise.experiments import evaluate_run
+from beamwise.experiments.comparison import comparison
+from beamwise.experiments.evaluate_run import result_folder, windows_of, with_changes
+from beamwise.training.config import RunConfig
+from beamwise.training.run import CONFIG_FILE, open_run
+
+
+def evaluate(
+    run: Path,
+    /,
+    *more_runs: Path,
+    split: Literal["test", "validation"] = "test",
+    beam_width: int | None = None,
+    mask: Literal["after", "before"] | None = None,
+    full_sort: Flag = False,
+    json: Json = False,
+) -> None:
+    """Measure runs on their data, side by side, and save evaluation.json in each run folder.
+
+    For example:
+
+      beamwise evaluate runs/ce runs/apao --full-sort
+      beamwise evaluate runs/ce --split validation --beam-width 50
+
+    Args:
+        run: Run folder that train wrote.
+        more_runs: Others to show beside it.
+        split: Targets to rank. Results for validation go into a folder of that name in the run's.
+        beam_width: Prefixes kept after each level; cutoffs above it are left out. The run's own
+            setting where not given.
+        mask: Mask illegal tokens after or before the softmax; as above.
+        full_sort: Also rank the whole catalog, and count what the beam lost.
+        json: Print JSON lines on standard output, no tables.
+    """
+    runs = list(dict.fromkeys((run, *more_runs)))
+    for folder in runs:  # all of them, before the first long search
+        windows_of(open_run(folder), split)
+    asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    evaluations = {}
+    for folder in runs:
+        own = read_config(RunConfig, folder / CONFIG_FILE).evaluation
+        with UserProgress(str(folder)) as progress:
+            evaluations[str(folder)] = evaluate_run.evaluate(
+                folder, split, with_changes(own, changes), progress=progress
+            )
+    if json:
+        for name, evaluation in evaluations.items():
+            print_json({"run": name, "split": split, **as_json(evaluation)})
+        return
+    users = {evaluation.summary["users"] for evaluation in evaluations.values()}
+    counted = " and ".join(f"{count:,}" for count in sorted(users))
+    print_comparison(comparison(evaluations), list(evaluations), f"{split} set, {counted} users")
+    for folder in runs:
+        message(f"saved in {result_folder(folder, split)}")
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation without its rows for each user."""
+    survival = evaluation.survival
+    return {
+        "summary": evaluation.summary,
+        "survival": None if survival is None else _counted(survival),
+        "settings": evaluation.config.model_dump(mode="json"),
+        "seconds": evaluation.seconds,
+    }
+
+
+def _counted(survival: SurvivalCounts) -> dict[str, Any]:
+    return {"counts": asdict(survival), "shares": survival.shares()}

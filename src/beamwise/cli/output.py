@@ -1,0 +1,88 @@
+"""What commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from beamwise.experiments.comparison import Row
+
+
+def message(text: str) -> None:
+    """Tell the user something, on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object as one line on standard output; paths as text."""
+    print(json_line(content), flush=True)
+
+
+def json_line(content: Mapping[str, Any]) -> str:
+    """One JSON object as one line."""
+    return json.dumps(content, default=_plain, ensure_ascii=False, allow_nan=False)
+
+
+def print_facts(title: str, facts: Mapping[str, object]) -> None:
+    """Names and values in two columns."""
+    table = Table(title=escape(title), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in facts.items():
+        table.add_row(escape(name), escape(f"{value:,}" if isinstance(value, int) else str(value)))
+    _print(table)
+
+
+def print_comparison(rows: Sequence[Row], runs: Sequence[str], title: str) -> None:
+    """Measures of several runs, one column a run."""
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("")
+    table.add_column("")
+    for run in runs:
+        table.add_column(escape(run), justify="right", overflow="fold")
+    previous = None
+    for row in rows:
+        group = "" if row.group == previous else row.group
+        if group and previous is not None:
+            table.add_section()
+        previous = row.group
+        table.add_row(group, row.measure, *("" if v is None else v for v in row.values))
+    _print(table)
+
+
+def print_items(title: str, items: Sequence[tuple[str, str | None, float]]) -> None:
+    """Recommended items, best first, with their log-probabilities in nats."""
+    table = Table(title=escape(title), title_justify="left")
+    for name in ("", "item", "title"):
+        table.add_column(name, justify="right" if not name else "left", overflow="fold")
+    table.add_column("log-prob.", justify="right")
+    for rank, (item_id, item_title, log_prob) in enumerate(items, start=1):
+        table.add_row(str(rank), escape(item_id), escape(item_title or ""), f"{log_prob:.3f}")
+    _print(table)
+
+
+def print_next(commands: Sequence[str]) -> None:
+    """Commands to run next."""
+    print("next:")
+    for command in commands:
+        print(f"  {command}")
+
+
+def _print(table: Table) -> None:
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        console.width = 200  # a pipe or a file is not cut to a screen's width
+    console.print(table)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no JSON form of {type(value).__name__}")

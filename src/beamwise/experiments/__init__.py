@@ -1,0 +1,1 @@
+"""Runs evaluated and compared, and the demo."""

@@ -1,0 +1,66 @@
+"""Evaluations of several runs side by side, as rows to print or to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from beamwise.evaluation import Evaluation
+
+SURVIVAL_ROWS = {
+    "found": "found by both",
+    "pruned": "in the full ranking, dropped by the beam",
+    "promoted": "returned only because better items were dropped",
+    "outscored": "in neither",
+}
+
+
+class Row(NamedTuple):
+    """One measure of every run; None where a run was not asked for it."""
+
+    group: str
+    measure: str
+    values: tuple[str | None, ...]
+
+
+def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
+    """Recall and NDCG by ID and by item under each search, then what the beam lost.
+
+    Args:
+        evaluations: By the name of the run.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if not evaluations:
+        raise ValueError("there are no evaluations to compare: give at least one run")
+    runs = list(evaluations.values())
+    cutoffs = sorted({k for run in runs for k in run.config.ks})
+    rows = [
+        _metric(runs, f"{search}, by {counted}", f"{metric}@{k}", f"{metric}@{k}{suffix}{end}")
+        for search, end in (("beam search", ""), ("full sort", "_full_sort"))
+        for counted, suffix in (("ID", ""), ("item", "_by_item"))
+        for metric in ("recall", "ndcg")
+        for k in cutoffs
+    ]
+    exact = [f"{run.summary['exact']:.1%}" for run in runs]
+    rows.append(Row("beam", "users whose result is proved exact", tuple(exact)))
+    rows.extend(_survival(runs))
+    return [row for row in rows if any(value is not None for value in row.values)]
+
+
+def _metric(runs: list[Evaluation], group: str, measure: str, key: str) -> Row:
+    values = (run.summary.get(key) for run in runs)
+    return Row(group, measure, tuple(None if v is None else f"{v:.4f}" for v in values))
+
+
+def _survival(runs: list[Evaluation]) -> list[Row]:
+    rows = []
+    for name, measure in SURVIVAL_ROWS.items():
+        counts = [None if run.survival is None else vars(run.survival)[name] for run in runs]
+        shown = tuple(None if count is None else f"{count:,}" for count in counts)
+        rows.append(Row("targets", measure, shown))
+    shares = [None if run.survival is None else run.survival.shares() for run in runs]
+    kept = tuple(None if share is None else f"{share['retention']:.1%}" for share in shares)
+    rows.append(Row("beam", "of the best items, kept", kept))
+    return rows

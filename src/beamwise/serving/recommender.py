@@ -1,0 +1,202 @@
+"""Recommendations from a trained run: histories in, items with titles and log-probabilities out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from beamwise.backbones.base import Backbone
+from beamwise.data.dataset import Dataset
+from beamwise.decoding import SearchResult, beam_search
+from beamwise.training.run import Run, open_run
+
+Histories = Sequence[Sequence[str]] | Tensor | np.ndarray
+"""Item ids in time order, or int64 `(users, history)` item indices right-padded with -1."""
+
+
+class Recommendation(NamedTuple):
+    """One recommended item."""
+
+    item_id: str
+    title: str | None
+    log_prob: float
+    """Of the item's whole token sequence given the history, in nats."""
+
+
+def load(run_folder: Path | str, device: torch.device | str | None = None) -> Recommender:
+    """Open a run folder to recommend from it.
+
+    Args:
+        run_folder: What training wrote.
+        device: Where to compute; a GPU if there is one, where not given.
+
+    Raises:
+        ValueError: If something that a run folder holds is missing, damaged, or does not fit.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Recommender(open_run(Path(run_folder), device))
+
+
+class Recommender:
+    """A run that is ready to answer; every answer is found by beam search."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.catalog = run.catalog
+
+    def recommend(
+        self,
+        histories: Histories,
+        top_k: int = 10,
+        *,
+        eligible: Sequence[str] | None = None,
+        beam_width: int | None = None,
+        skip_unknown: bool = False,
+    ) -> list[list[Recommendation]]:
+        """The most probable next items of each history, best first.
+
+        Only the latest items of a history are read, as many as in training. An empty history is
+        allowed.
+
+        Args:
+            histories: A history for each user; one alone is `[history]`.
+            top_k: Items for each user; fewer come back where fewer are eligible or reachable.
+            eligible: Ids of the items that may be recommended; all where not given.
+            beam_width: Prefixes kept after each level, >= top_k; the larger of the run's and
+                top_k where not given.
+            skip_unknown: Leave unknown ids out of histories, instead of refusing them.
+
+        Raises:
+            ValueError: If an id is unknown, or an argument is out of range.
+        """
+        self._check_top_k(top_k)
+        width = max(self.run.config.evaluation.beam_width, top_k)
+        width = width if beam_width is None else beam_width
+        allowed = None if eligible is None else self._as_mask(eligible)
+        indices = self._as_indices(histories, skip_unknown)
+        batches = indices.split(self.run.config.evaluation.batch_size)
+        found: list[list[Recommendation]] = []
+        for batch in batches if len(indices) else ():
+            result = beam_search(
+                cast(Backbone, self.run.backbone),
+                batch.to(self.catalog.device),
+                self.catalog,
+                beam_width=width,
+                top_k=top_k,
+                mask=self.run.config.evaluation.mask,
+                eligible=allowed,
+            )
+            found.extend(self._described(result))
+        return found
+
+    def item_ids_of_titles(self, titles: Sequence[str]) -> list[str]:
+        """The item of each title, upper and lower case alike; the first where items share one.
+
+        Raises:
+            ValueError: If no item has a title; the nearest is shown.
+        """
+        for title in titles:
+            if title.casefold() not in self._item_of_title:
+                raise ValueError(self._unknown_title(title))
+        ids = self.catalog.item_ids
+        return [ids[self._item_of_title[title.casefold()]] for title in titles]
+
+    def titles_of(self, item_ids: Sequence[str]) -> list[str | None]:
+        """The title of each item, None where the data give none."""
+        rows = self.catalog.indices_of(item_ids).tolist()
+        return self.run.items["title"].gather(rows).to_list()
+
+    def history_of_user(self, user_id: str) -> list[str]:
+        """Ids of all the items that a user of the run's data took, in time order.
+
+        Raises:
+            ValueError: If the data are missing, or have no such user.
+        """
+        folder = self.run.config.data.folder
+        table = Dataset.load(folder).interactions.table
+        items = table.filter(pl.col("user_id") == user_id)["item_id"].to_list()
+        if not items:
+            raise ValueError(f"no user {user_id!r} in {folder}: give a user_id of its interactions")
+        return items
+
+    @cached_property
+    def _item_of_title(self) -> dict[str, int]:
+        titles = self.run.items["title"].to_list()
+        rows = range(len(titles) - 1, -1, -1)
+        return {titles[row].casefold(): row for row in rows if titles[row] is not None}
+
+    @cached_property
+    def _known_ids(self) -> frozenset[str]:
+        return frozenset(self.catalog.item_ids)
+
+    def _check_top_k(self, top_k: int) -> None:
+        if not 1 <= top_k <= self.catalog.num_items:
+            raise ValueError(
+                f"top_k must be in 1..{self.catalog.num_items}, the items of the catalog, "
+                f"got {top_k}"
+            )
+
+    def _as_mask(self, eligible: Sequence[str]) -> Bool[Tensor, " items"]:
+        mask = torch.zeros(self.catalog.num_items, dtype=torch.bool, device=self.catalog.device)
+        mask[self.catalog.indices_of(eligible)] = True
+        return mask
+
+    def _as_indices(self, histories: Histories, skip_unknown: bool) -> Int64[Tensor, "users width"]:
+        most = self.run.config.data.max_history
+        if isinstance(histories, Tensor | np.ndarray):
+            return _latest(torch.as_tensor(histories), most)
+        for history in histories:
+            if isinstance(history, str):
+                raise ValueError(
+                    f"histories must be a list of histories, got the text {history!r} in it: "
+                    "write [history] for one user"
+                )
+        if skip_unknown:
+            histories = [[i for i in history if i in self._known_ids] for history in histories]
+        lengths = torch.tensor([len(history) for history in histories], dtype=torch.int64)
+        width = max(1, int(lengths.max())) if len(lengths) else 1
+        table = torch.full((len(lengths), width), -1)
+        flat = self.catalog.indices_of([item for history in histories for item in history])
+        table[torch.arange(width) < lengths[:, None]] = flat.cpu()
+        return _latest(table, most)
+
+    def _described(self, result: SearchResult) -> Iterator[list[Recommendation]]:
+        ids, titles = self.catalog.item_ids, self.run.items["title"]
+        for items, log_probs in zip(result.items.cpu(), result.log_probs.cpu(), strict=True):
+            rows = items[items >= 0].tolist()
+            yield [
+                Recommendation(*described)
+                for described in zip(
+                    ids.gather(rows), titles.gather(rows), log_probs[items >= 0].tolist(),
+                    strict=True,
+                )
+            ]  # fmt: skip
+
+    def _unknown_title(self, title: str) -> str:
+        nearest = difflib.get_close_matches(title.casefold(), self._item_of_title, n=1, cutoff=0.3)
+        if not self._item_of_title:
+            return f"no item has the title {title!r}: the data have no titles, give item ids"
+        if not nearest:
+            return f"no item has the title {title!r}: give a title of the data, or item ids"
+        proper = self.run.items["title"][self._item_of_title[nearest[0]]]
+        return f"no item has the title {title!r}; did you mean {proper!r}?"
+
+
+def _latest(histories: Tensor, most: int) -> Int64[Tensor, "users width"]:
+    """The last `most` items of every row, right-padded with -1."""
+    if histories.ndim != 2 or histories.dtype != torch.int64 or histories.shape[1] <= most:
+        return histories  # where the shape or the type is wrong, the search says so
+    lengths = (histories >= 0).sum(dim=1)
+    columns = (lengths - most).clamp(min=0)[:, None] + torch.arange(most)
+    kept = histories.gather(1, columns.clamp(max=histories.shape[1] - 1))
+    return kept.masked_fill(columns >= lengths[:, None], -1)

@@ -1,0 +1,80 @@
+"""Runs are measured side by side; what does not fit is refused before any work."""
+
+import json
+import shutil
+
+import pytest
+
+from beamwise.evaluation import Evaluation
+
+
+def test_runs_stand_side_by_side_and_results_are_saved(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    outcome = beamwise("evaluate", run, other, "--full-sort")
+    assert outcome.status == 0
+    assert "recall@10" in outcome.out
+    assert "dropped by the beam" in outcome.out
+    row = next(line for line in outcome.out.splitlines() if "recall@10" in line)
+    value = f"{Evaluation.load(run).summary['recall@10']:.4f}"
+    assert row.count(value) == 2
+    assert Evaluation.load(other).survival is not None
+
+
+def test_json_is_one_line_a_run(beamwise, run, tmp_path):
+    outcome = beamwise("evaluate", run, "--json", "--beam-width", 5, "--split", "validation")
+    content = json.loads(outcome.out)
+    assert (content["run"], content["split"]) == (str(run), "validation")
+    assert content["settings"]["beam_width"] == 5
+    assert "recall@10" not in content["summary"]
+    assert content["summary"] == Evaluation.load(run / "validation").summary
+    assert content["survival"] is None
+
+
+def test_the_mask_is_a_setting(beamwise, run):
+    content = json.loads(beamwise("evaluate", run, "--json", "--mask", "before").out)
+    assert content["settings"]["mask"] == "before"
+
+
+DAMAGE = {
+    "no config": (lambda run: (run / "config.yaml").unlink(), "config.yaml is missing"),
+    "no catalog": (lambda run: shutil.rmtree(run / "catalog"), "no catalog at"),
+    "no checkpoint": (lambda run: shutil.rmtree(run / "checkpoint"), "no checkpoint at"),
+    "cut catalog": (lambda run: cut(run / "catalog" / "tokens.parquet"), "is not readable"),
+    "cut items": (lambda run: cut(run / "catalog" / "items.parquet"), "missing or damaged"),
+    "cut weights": (lambda run: cut(run / "checkpoint" / "best.safetensors"), "cut short"),
+    "other sizes": (lambda run: widen(run / "config.yaml"), "does not fit this model"),
+}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def widen(path):
+    path.write_text(path.read_text().replace("  dim: 8\n", "  dim: 16\n"))
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_run_is_named(beamwise, run, name):
+    damage, complaint = DAMAGE[name]
+    damage(run)
+    for command in (("evaluate", run), ("recommend", run, "--history", "item-0001")):
+        assert complaint in beamwise(*command).complaint
+    assert not (run / "evaluation.json").exists()
+
+
+def test_a_catalog_that_does_not_fit_the_model_is_named(beamwise, run, tiny, tmp_path):
+    data = shutil.copytree(tiny / "data", tmp_path / "data")
+    beamwise("tokenize", data, "--codebook-size", 500)
+    for name in ("tokens.parquet", "catalog.json"):
+        shutil.copy(data / "catalog" / name, run / "catalog" / name)
+    assert "does not fit this model" in beamwise("evaluate", run).complaint
+
+
+def test_the_first_run_is_not_evaluated_where_the_second_is_bad(beamwise, run, tmp_path):
+    assert "no run folder" in beamwise("evaluate", run, tmp_path / "no").complaint
+    assert not (run / "evaluation.json").exists()
+
+
+def test_bad_widths_are_named(beamwise, run):
+    assert "beam_width" in beamwise("evaluate", run, "--beam-width", 0).complaint

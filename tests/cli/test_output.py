@@ -1,0 +1,57 @@
+"""What is printed, and where."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from beamwise.cli import output
+from beamwise.experiments.comparison import Row
+
+
+def test_json_is_one_line_with_paths_as_text():
+    line = output.json_line({"folder": Path("a") / "b", "title": "Käse\n"})
+    assert json.loads(line) == {"folder": "a/b", "title": "Käse\n"}
+    assert "\n" not in line
+
+
+def test_what_is_no_json_is_an_error():
+    with pytest.raises(TypeError, match="no JSON form of set"):
+        output.json_line({"a": {1}})
+    with pytest.raises(ValueError, match="JSON"):
+        output.json_line({"a": float("nan")})
+
+
+def test_messages_go_to_standard_error_on_one_line(capsys):
+    output.message("[bold]" + "long " * 100)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "[bold]" + "long " * 100 + "\n"
+
+
+def test_a_group_is_named_once(capsys):
+    rows = [
+        Row("g", "one", ("1", None)),
+        Row("g", "two", ("2", "3")),
+        Row("h", "three", ("4", "5")),
+    ]
+    output.print_comparison(rows, ["a[b]", "b"], "title")
+    out = capsys.readouterr().out
+    assert out.count(" g ") == 1
+    assert "a[b]" in out
+
+
+def test_items_are_numbered(capsys):
+    output.print_items("for [you]", [("i-1", None, -0.5), ("i-2", "A [red] mug", -1.25)])
+    out = capsys.readouterr().out
+    assert "for [you]" in out
+    assert "A [red] mug" in out
+    assert "-1.250" in out
+
+
+def test_facts_and_next_commands(capsys):
+    output.print_facts("data", {"users": 3000, "folder": Path("x")})
+    output.print_next(["beamwise demo"])
+    out = capsys.readouterr().out
+    assert "3,000" in out
+    assert out.endswith("next:\n  beamwise demo\n")

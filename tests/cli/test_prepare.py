@@ -1,0 +1,107 @@
+"""Sources become dataset folders; bad input leaves nothing behind."""
+
+import json
+
+import pytest
+
+from beamwise.data.dataset import Dataset
+
+SMALL = ("--set", "num_users=20", "--set", "num_items=200")
+
+
+def write_triple(folder, inter=None, index=None):
+    """A folder in the published format, of two users and three items where not said otherwise."""
+    inter = {"7": [1, 2, 3, 1], "8": [2, 3]} if inter is None else inter
+    index = {str(i): [f"<a_{i}>", "<b_0>"] for i in (1, 2, 3)} if index is None else index
+    folder.mkdir()
+    for name, content in (("X.inter.json", inter), ("X.index.json", index)):
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_shop_is_written_and_described(beamwise, tmp_path):
+    out = tmp_path / "shop"
+    outcome = beamwise("prepare", "simulated-shop", "--out", out, *SMALL, "--json")
+    assert outcome.status == 0
+    facts = json.loads(outcome.out)
+    dataset = Dataset.load(out)
+    assert (facts["users"], facts["items"]) == (20, 200)
+    assert facts["interactions"] == len(dataset.interactions)
+    # all but the first and the last two of every user
+    assert facts["training_targets"] == len(dataset.interactions) - 3 * 20
+    assert facts["folder"] == str(out)
+
+
+def test_settings_reach_the_source(beamwise, tmp_path):
+    for seed in (1, 2):
+        beamwise(
+            "prepare",
+            "simulated-shop",
+            "--out",
+            tmp_path / str(seed),
+            *SMALL,
+            "--set",
+            f"seed={seed}",
+        )
+    tables = [Dataset.load(tmp_path / str(seed)).interactions.table for seed in (1, 2)]
+    assert not tables[0].equals(tables[1])
+
+
+def test_a_folder_is_read_and_the_table_says_what_is_next(beamwise, tmp_path):
+    folder = write_triple(tmp_path / "12")  # a name that YAML would read as a number
+    outcome = beamwise("prepare", "semantic-id-json", folder, "--out", tmp_path / "out")
+    assert outcome.status == 0
+    assert f"beamwise tokenize {tmp_path / 'out'}" in outcome.out
+    dataset = Dataset.load(tmp_path / "out")
+    assert (dataset.interactions.num_users, len(dataset.items)) == (2, 3)
+
+
+def test_published_counts(beamwise, tmp_path, data_folder):
+    outcome = beamwise(
+        "prepare", "semantic-id-json", data_folder / "office", "--out", tmp_path / "o", "--json"
+    )
+    assert json.loads(outcome.out)["training_targets"] == 38_543
+
+
+def test_only_what_is_ours_is_replaced(beamwise, tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not lose")
+    command = ("prepare", "simulated-shop", "--out", tmp_path, *SMALL)
+    assert "'thesis.txt'" in beamwise(*command).complaint
+    assert beamwise(*command, "--overwrite").status == 0
+    assert not (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"inter": "no json"}, "is not JSON"),
+        ({"inter": '{"7": [1, 2'}, "is cut short"),
+        ({"inter": {"7": [1, 9]}}, "item '9' of user '7' has no code"),
+        ({"inter": {"7": []}}, "user '7' has an empty list"),
+        ({"inter": {}}, "empty object"),
+        ({"index": {"1": ["<a_1>"], "2": ["<a_1>", "<b_2>"], "3": ["<a_3>"]}}, "has 2 codes"),
+        ({"index": {"1": ["a1"]}}, "has the code 'a1'"),
+    ],
+)
+def test_bad_files_are_named_and_nothing_is_written(beamwise, tmp_path, files, complaint):
+    folder = write_triple(tmp_path / "in", **files)
+    outcome = beamwise("prepare", "semantic-id-json", folder, "--out", tmp_path / "out")
+    assert complaint in outcome.complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_arguments_are_named(beamwise, tmp_path):
+    out = ("--out", tmp_path / "out")
+    assert "did you mean 'simulated-shop'?" in beamwise("prepare", "simulated-shp", *out).complaint
+    assert "choose one of" in beamwise("prepare", "xyz", *out).complaint
+    assert (
+        "no such folder" in beamwise("prepare", "semantic-id-json", tmp_path / "no", *out).complaint
+    )
+    assert "needs a folder" in beamwise("prepare", "semantic-id-json", *out).complaint
+    assert "reads no folder" in beamwise("prepare", "simulated-shop", "x", *out).complaint
+    shop = ("prepare", "simulated-shop", *out, "--set")
+    assert "did you mean 'num_users'?" in beamwise(*shop, "num_user=3").complaint
+    assert "is not key.path=value" in beamwise(*shop, "num_users").complaint
+    assert "num_items" in beamwise(*shop, "num_items=2").complaint
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,102 @@
+"""Recommendations for histories in every form, as tables and as JSON lines."""
+
+import json
+
+import pytest
+
+from beamwise.serving import load
+
+
+@pytest.fixture(scope="module")
+def recommender(tiny):
+    return load(tiny / "run", device="cpu")
+
+
+def answers(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_ids_titles_and_a_user_give_the_same(beamwise, tiny, recommender):
+    history = recommender.history_of_user("user-0003")
+    titles = [part for t in recommender.titles_of(history) for part in ("--titles", t.lower())]
+    run = tiny / "run"
+    found = [
+        answers(beamwise("recommend", run, *form, "--json", "--top-k", 3).out)[0]
+        for form in (("--history", ", ".join(history)), titles, ("--user", "user-0003"))
+    ]
+    expected = [item._asdict() for item in recommender.recommend([history], top_k=3)[0]]
+    assert [answer["recommendations"] for answer in found] == [expected] * 3
+    assert [answer.get("user_id") for answer in found] == [None, None, "user-0003"]
+
+
+def test_a_table_shows_titles_and_log_probabilities(beamwise, tiny, recommender):
+    outcome = beamwise("recommend", tiny / "run", "--history", "item-0003", "--top-k", 2)
+    for item in recommender.recommend([["item-0003"]], top_k=2)[0]:
+        assert item.title in outcome.out
+        assert f"{item.log_prob:.3f}" in outcome.out
+
+
+def test_an_empty_history_is_a_new_user(beamwise, tiny):
+    answer = answers(beamwise("recommend", tiny / "run", "--history", "", "--json").out)[0]
+    assert answer["history"] == []
+    assert len(answer["recommendations"]) == 10
+
+
+def test_a_file_is_answered_line_by_line(beamwise, tiny, recommender, tmp_path):
+    file, out = tmp_path / "histories.jsonl", tmp_path / "new" / "out.jsonl"
+    file.write_text('["item-0001"]\n\n{"user_id": "ann", "history": ["item-0002", "item-0003"]}\n')
+    assert beamwise("recommend", tiny / "run", "--file", file, "--out", out).out == ""
+    written = answers(out.read_text())
+    assert [answer["history"] for answer in written] == [["item-0001"], ["item-0002", "item-0003"]]
+    assert written[1]["user_id"] == "ann"
+    expected = recommender.recommend([a["history"] for a in written])
+    ids = [[item["item_id"] for item in answer["recommendations"]] for answer in written]
+    assert ids == [[item.item_id for item in row] for row in expected]
+    assert [path.name for path in out.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_unknown_items_are_named_or_skipped(beamwise, tiny):
+    command = ("recommend", tiny / "run", "--history", "item-0001,nothing", "--json")
+    assert "'nothing'" in beamwise(*command).complaint
+    outcome = beamwise(*command, "--skip-unknown")
+    assert outcome.status == 0
+    assert len(answers(outcome.out)[0]["recommendations"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "give one of --history, --titles, --user, --file; got none"),
+        (("--history", "item-0001", "--user", "user-0001"), "got --history and --user"),
+        (("--user", "nobody"), "no user 'nobody'"),
+        (("--titles", "zzzz"), "no item has the title 'zzzz'"),
+        (("--file", "nowhere.jsonl"), "no file at nowhere.jsonl"),
+        (("--history", "item-0001", "--top-k", "0"), "top_k must be in 1..200"),
+        (("--history", "item-0001", "--top-k", "201"), "top_k must be in 1..200"),
+        (("--history", "item-0001", "--beam-width", "5"), "widen the beam"),
+    ],
+)
+def test_bad_arguments_are_named(beamwise, tiny, arguments, complaint):
+    assert complaint in beamwise("recommend", tiny / "run", *arguments).complaint
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("[1, 2]", "line 2 is no history"),
+        ('["item-0001"', "line 2 is not JSON"),
+        ('{"items": []}', "line 2 is no history"),
+        ('["nothing"]', "'nothing'"),
+    ],
+)
+def test_a_bad_line_is_named_and_no_file_is_left(beamwise, tiny, tmp_path, line, complaint):
+    file, out = tmp_path / "histories.jsonl", tmp_path / "new" / "out.jsonl"
+    file.write_text(f'["item-0001"]\n{line}\n')
+    outcome = beamwise("recommend", tiny / "run", "--file", file, "--out", out)
+    assert complaint in outcome.complaint
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_folder_is_no_file_to_write(beamwise, tiny, tmp_path):
+    command = ("recommend", tiny / "run", "--history", "item-0001", "--out", tmp_path)
+    assert "is a folder" in beamwise(*command).complaint

@@ -1,0 +1,45 @@
+"""The rows of a comparison, on evaluations written by hand."""
+
+import polars as pl
+import pytest
+
+from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
+from beamwise.experiments.comparison import Row, comparison
+
+
+def evaluation(recall: float, survival: SurvivalCounts | None = None) -> Evaluation:
+    config = EvaluationConfig(ks=(5,), beam_width=5, full_sort=survival is not None)
+    summary = {"users": 10, "exact": 0.25, "recall@5": recall, "ndcg@5": recall / 2}
+    if survival is not None:
+        summary |= {"recall@5_full_sort": recall + 0.1}
+    return Evaluation(summary, pl.DataFrame(), config, survival, 1.0)
+
+
+def test_runs_stand_side_by_side():
+    assert comparison({"a": evaluation(0.5), "b": evaluation(0.25)}) == [
+        Row("beam search, by ID", "recall@5", ("0.5000", "0.2500")),
+        Row("beam search, by ID", "ndcg@5", ("0.2500", "0.1250")),
+        Row("beam", "users whose result is proved exact", ("25.0%", "25.0%")),
+    ]
+
+
+def test_what_one_run_was_not_asked_is_left_empty():
+    counts = SurvivalCounts(found=2, pruned=1, promoted=0, outscored=7, best_leaves=8)
+    rows = {
+        row.measure: row for row in comparison({"a": evaluation(0.5), "b": evaluation(0.2, counts)})
+    }
+    assert rows["in the full ranking, dropped by the beam"].values == (None, "1")
+    assert rows["in neither"].values == (None, "7")
+    assert rows["of the best items, kept"].values == (None, "0.0%")
+
+
+def test_full_sort_has_rows_of_its_own():
+    counts = SurvivalCounts(found=2, pruned=1, outscored=7, best_leaves=8, retained_leaves=6)
+    rows = comparison({"b": evaluation(0.2, counts)})
+    assert Row("full sort, by ID", "recall@5", ("0.3000",)) in rows
+    assert Row("beam", "of the best items, kept", ("75.0%",)) in rows
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match="at least one run"):
+        comparison({})

@@ -1,0 +1,81 @@
+"""Evaluating a run folder equals evaluating its windows, on the data that it was trained on."""
+
+import shutil
+
+import pytest
+
+from beamwise.catalog import Catalog
+from beamwise.config import ConfigError
+from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows
+from beamwise.experiments.evaluate_run import evaluate, result_folder, windows_of, with_changes
+from beamwise.testing.tiny_run import TINY_EVALUATION
+from beamwise.training.run import open_run
+from beamwise.training.run_data import RunData
+
+
+@pytest.fixture
+def run(tiny, tmp_path):
+    return shutil.copytree(tiny, tmp_path / "run")
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_the_windows_of_the_split_are_evaluated_and_saved(run, split):
+    evaluation = evaluate(run, split)
+    opened = open_run(run)
+    data = RunData.load(opened.config.data)
+    windows = {"test": data.test, "validation": data.validation}[split]
+    expected = evaluate_windows(opened.backbone, windows, opened.catalog, TINY_EVALUATION)
+    assert evaluation.summary == expected.summary
+    saved = Evaluation.load(result_folder(run, split))
+    assert saved.summary == expected.summary
+    assert saved.per_user.equals(expected.per_user)
+
+
+def test_the_test_result_lies_in_the_run_folder_and_others_apart(run):
+    evaluate(run, "validation")
+    assert not (run / "evaluation.json").exists()
+    evaluate(run)
+    assert (run / "evaluation.json").is_file()
+
+
+def test_another_config_is_used(run):
+    evaluation = evaluate(run, config=EvaluationConfig(ks=(3,), beam_width=4, full_sort=True))
+    assert {"recall@3", "recall@3_full_sort"} <= evaluation.summary.keys()
+    assert evaluation.survival is not None
+
+
+def test_progress_counts_up_to_all_users(run):
+    told = []
+    evaluate(
+        run,
+        config=TINY_EVALUATION.model_copy(update={"batch_size": 16}),
+        progress=lambda *counts: told.append(counts),
+    )
+    assert told == [(16, 40), (32, 40), (40, 40)]
+
+
+def test_data_with_another_catalog_is_refused(run, tmp_path):
+    opened = open_run(run)
+    data = shutil.copytree(opened.config.data.folder, tmp_path / "data")
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace(str(opened.config.data.folder), str(data)))
+    windows_of(open_run(run), "test")
+    tokens = opened.catalog.leaf_tokens[opened.catalog.leaf_of_item.long()].flip(0)
+    Catalog.from_tokens(tokens, item_ids=opened.catalog.item_ids).save(data / "catalog")
+    with pytest.raises(ValueError, match="was trained with"):
+        evaluate(run)
+    assert not (run / "evaluation.json").exists()
+
+
+def test_an_unknown_split_is_refused(run):
+    with pytest.raises(ValueError, match="split must be one of test, validation, got 'train'"):
+        windows_of(open_run(run), "train")
+
+
+def test_changes_drop_cutoffs_that_the_beam_cannot_fill():
+    config = EvaluationConfig(ks=(5, 10, 20), beam_width=20)
+    assert with_changes(config, {"beam_width": 10}).ks == (5, 10)
+    assert with_changes(config, {"beam_width": 3}).ks == (3,)
+    assert with_changes(config, {"mask": "before"}).ks == (5, 10, 20)
+    with pytest.raises(ConfigError, match="beam_width"):
+        with_changes(config, {"beam_width": 0})

@@ -1,0 +1,121 @@
+"""Recommendations equal a direct beam search, whatever form histories come in."""
+
+import numpy as np
+import pytest
+import torch
+
+from beamwise.decoding import beam_search
+from beamwise.serving.recommender import load
+
+HISTORIES = [["item-0003", "item-0007"], [], ["item-0100"]]
+INDICES = torch.tensor([[3, 7], [-1, -1], [100, -1]])
+
+
+def searched(recommender, histories, width, top_k):
+    run = recommender.run
+    return beam_search(run.backbone, histories, run.catalog, beam_width=width, top_k=top_k)
+
+
+def ids(found):
+    return [[item.item_id for item in row] for row in found]
+
+
+def test_items_and_log_probs_are_those_of_the_beam_search(recommender):
+    found = recommender.recommend(HISTORIES, top_k=4)
+    expected = searched(recommender, INDICES, width=10, top_k=4)
+    assert ids(found) == [[f"item-{index:04d}" for index in row] for row in expected.items.tolist()]
+    log_probs = torch.tensor([[item.log_prob for item in row] for row in found])
+    torch.testing.assert_close(log_probs, expected.log_probs)
+
+
+def test_titles_belong_to_the_items(recommender):
+    titles = dict(recommender.run.items.select("item_id", "title").iter_rows())
+    for item in recommender.recommend(HISTORIES, top_k=10)[0]:
+        assert item.title == titles[item.item_id]
+
+
+@pytest.mark.parametrize("kind", [torch.Tensor, np.ndarray])
+def test_indices_are_ids(recommender, kind):
+    indices = INDICES.numpy() if kind is np.ndarray else INDICES
+    assert recommender.recommend(indices, top_k=3) == recommender.recommend(HISTORIES, top_k=3)
+
+
+def test_only_the_latest_items_are_read(recommender):
+    most = recommender.run.config.data.max_history
+    recent = [f"item-{index:04d}" for index in range(20, 20 + most)]
+    long = ["item-0150", "item-0151", *recent]
+    expected = recommender.recommend([recent], top_k=5)
+    assert recommender.recommend([long], top_k=5) == expected
+    indices = torch.tensor([[150, 151, *range(20, 20 + most)], [3, 7] + [-1] * most])
+    assert ids(recommender.recommend(indices, top_k=5))[0] == ids(expected)[0]
+    assert recommender.recommend([long], top_k=5) != recommender.recommend([long[:-1]], top_k=5)
+
+
+def test_batches_do_not_change_the_answers(recommender, monkeypatch):
+    whole = recommender.recommend(HISTORIES, top_k=5)
+    config = recommender.run.config
+    evaluation = config.evaluation.model_copy(update={"batch_size": 1})
+    changed = config.model_copy(update={"evaluation": evaluation})
+    monkeypatch.setitem(recommender.run.__dict__, "config", changed)
+    assert ids(recommender.recommend(HISTORIES, top_k=5)) == ids(whole)
+
+
+def test_the_beam_is_as_wide_as_top_k(recommender):
+    found = recommender.recommend([["item-0003"]], top_k=60)[0]
+    expected = searched(recommender, torch.tensor([[3]]), width=60, top_k=60)
+    assert ids([found]) == [[f"item-{index:04d}" for index in expected.items[0].tolist()]]
+
+
+def test_a_whole_catalog_can_be_asked_for(recommender):
+    found = recommender.recommend([["item-0003"]], top_k=200)[0]
+    assert len({item.item_id for item in found}) == 200
+
+
+def test_only_eligible_items_come_back(recommender):
+    eligible = ["item-0001", "item-0002", "item-0199"]
+    found = recommender.recommend(HISTORIES, top_k=5, eligible=eligible)
+    assert [{item.item_id for item in row} for row in found] == [set(eligible)] * 3
+
+
+def test_no_histories_give_no_answers(recommender):
+    assert recommender.recommend([]) == []
+
+
+@pytest.mark.parametrize("top_k", [0, -1, 201])
+def test_top_k_outside_the_catalog_is_refused(recommender, top_k):
+    with pytest.raises(ValueError, match=rf"top_k must be in 1\.\.200.*got {top_k}"):
+        recommender.recommend(HISTORIES, top_k=top_k)
+
+
+def test_unknown_ids_are_named_or_skipped(recommender):
+    with pytest.raises(ValueError, match="'nothing'"):
+        recommender.recommend([["item-0003", "nothing", "item-0007"]])
+    skipped = recommender.recommend([["item-0003", "nothing", "item-0007"]], skip_unknown=True)
+    assert skipped == recommender.recommend([["item-0003", "item-0007"]])
+
+
+def test_one_history_alone_is_refused(recommender):
+    with pytest.raises(ValueError, match=r"write \[history\] for one user"):
+        recommender.recommend(["item-0003", "item-0007"])
+
+
+def test_titles_are_found_in_any_case_and_the_nearest_is_shown(recommender):
+    title = recommender.run.items["title"][5]
+    assert recommender.titles_of(recommender.item_ids_of_titles([title.upper()])) == [title]
+    with pytest.raises(ValueError, match=f"did you mean '{title}'"):
+        recommender.item_ids_of_titles([title + "!"])
+    with pytest.raises(ValueError, match="give a title of the data"):
+        recommender.item_ids_of_titles(["0"])
+
+
+def test_the_history_of_a_user_is_that_of_the_data(recommender):
+    history = recommender.history_of_user("user-0002")
+    assert len(history) >= 5
+    assert recommender.recommend([history], top_k=1)
+    with pytest.raises(ValueError, match="no user 'nobody'"):
+        recommender.history_of_user("nobody")
+
+
+def test_loading_takes_a_text_path(recommender):
+    again = load(str(recommender.run.folder))
+    assert again.catalog.version == recommender.catalog.version
