@@ -22,7 +22,7 @@ def test_a_folder_without_a_catalog_says_what_to_run(shop_folder, tmp_path):
     copy = tmp_path / "shop"
     shutil.copytree(shop_folder, copy)
     shutil.rmtree(copy / "catalog")
-    with pytest.raises(ValueError, match="run `beamwise tokenize`"):
+    with pytest.raises(ValueError, match=r"has no catalog yet: run `beamwise tokenize .*shop`"):
         RunData.load(DataConfig(folder=copy))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -24,15 +25,16 @@ def fast_cpu_products() -> Iterator[None]:
     tiles (AMX) oneDNN computes them in fp32 all the same; this is checked once against float64,
     and anything else leaves the default in place.
     """
-    before = torch.backends.mkldnn.matmul.fp32_precision
+    products = _onednn_products()
+    before = products.fp32_precision
     if not _is_faster_and_exact(CPU_DESCRIPTION):
         yield
         return
     try:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        products.fp32_precision = "bf16"
         yield
     finally:
-        torch.backends.mkldnn.matmul.fp32_precision = before
+        products.fp32_precision = before
 
 
 def has_wide_units_that_mkl_leaves(description: str) -> bool:
@@ -54,11 +56,17 @@ def _is_faster_and_exact(path: Path) -> bool:
 def _is_fp32_inside() -> bool:
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.rand(128, 128, generator=generator) for _ in range(2))
-    before = torch.backends.mkldnn.matmul.fp32_precision
+    products = _onednn_products()
+    before = products.fp32_precision
     try:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        products.fp32_precision = "bf16"
         product = left @ right
     finally:
-        torch.backends.mkldnn.matmul.fp32_precision = before
+        products.fp32_precision = before
     exact = left.double() @ right.double()
     return float(((product - exact) / exact).abs().max()) < RELATIVE_ERROR
+
+
+def _onednn_products() -> Any:
+    """PyTorch's setting of oneDNN's products, which its type stubs leave out."""
+    return cast(Any, torch.backends.mkldnn).matmul

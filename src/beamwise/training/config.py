@@ -54,7 +54,7 @@ class EarlyStoppingConfig(Config):
     """When to stop, judged on all validation targets."""
 
     metric: str = Field(default="ndcg@10", pattern=r"^(loss|(recall|ndcg)@[1-9][0-9]*)$")
-    """`loss` of the objective, or a metric of beam search: recall@K or ndcg@K, K in evaluation.ks."""
+    """`loss` of the objective, or recall@K or ndcg@K of beam search, K one of evaluation.ks."""
     patience: PositiveInt = 20
     """Validations without a new best before training stops."""
     every_epochs: PositiveInt = 1
