@@ -32,6 +32,7 @@ def test_it_compares_recommends_and_says_what_is_next(beamwise, out):
     assert "ce: of " in outcome.out
     assert "apao-pairwise: of " in outcome.out
     assert outcome.out.count("bought last: ") == 2
+    assert f"drew what the beam lost: {out / 'effect.png'}" in outcome.out
     commands = [line.split() for line in outcome.out.split("next:")[1].strip().splitlines()]
     for command in commands:
         assert command[0] == "beamwise"

@@ -35,6 +35,15 @@ def test_it_trains_and_measures_every_objective(first):
         assert Evaluation.load(folder).summary == result.evaluations[name].summary
         assert result.evaluations[name].survival.users == TINY_SHOP.num_users
     assert any("ce" in step for step in steps)
+    assert result.picture == result.data.parent / "effect.png"
+    assert result.picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_full_sort_there_is_nothing_to_draw(first):
+    shop = first[0].data.parent
+    beam_only = TINY.model_copy(update={"evaluation": EvaluationConfig(beam_width=10, ks=(10,))})
+    result, _, _ = run(shop.with_name("beam-only"), beam_only)
+    assert result.picture is None
 
 
 def test_the_same_again_trains_nothing_and_measures_the_same(first):

@@ -80,6 +80,8 @@ def print_result(result: DemoResult, examples: dict[str, list[Recommendation]]) 
     print(f"\nwrote the shop to {result.data} and the runs to:")
     for folder in result.runs.values():
         print(f"  {folder}")
+    if result.picture is not None:
+        print(f"drew what the beam lost: {result.picture}")
     first, last = next(iter(result.runs.values())), list(result.runs.values())[-1]
     runs = " ".join(str(folder) for folder in result.runs.values())
     print_next(

@@ -18,6 +18,7 @@ from beamwise.experiments.evaluate_run import evaluate
 from beamwise.objectives import AnyObjectiveConfig
 from beamwise.objectives.cross_entropy import CrossEntropyConfig
 from beamwise.objectives.prefix_alignment import PairwisePrefixAlignmentConfig
+from beamwise.report.survival_plot import plot_survival
 from beamwise.sequences.negatives import NegativesConfig
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import DataConfig, EarlyStoppingConfig, RunConfig, TrainingConfig
@@ -26,7 +27,7 @@ from beamwise.training.run_data import CATALOG_FOLDER
 
 SETTINGS_FILE = "demo.yaml"
 """Marks a folder as a demo's, and says with which settings it was made."""
-DATA, RUNS = "data", "runs"
+DATA, RUNS, PICTURE = "data", "runs", "effect.png"
 
 
 class DemoConfig(Config):
@@ -93,6 +94,8 @@ class DemoResult:
     """Run folders, by objective."""
     evaluations: dict[str, Evaluation]
     """On the test targets, by objective."""
+    picture: Path | None
+    """What the beam lost, drawn; None where the settings leave the full sort out."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,15 @@ def run_demo(out: Path, config: DemoConfig, watcher: DemoWatcher) -> DemoResult:
         watcher.step(f"ranking the test targets of {objective.name} by beam and by full sort")
         runs[objective.name] = run.out
         evaluations[objective.name] = evaluate(run.out)
-    return DemoResult(out / DATA, runs, evaluations)
+    return DemoResult(out / DATA, runs, evaluations, _draw(out / PICTURE, evaluations))
+
+
+def _draw(picture: Path, evaluations: dict[str, Evaluation]) -> Path | None:
+    lost = {name: e.survival for name, e in evaluations.items() if e.survival is not None}
+    if not lost:
+        return None
+    plot_survival(lost, next(iter(evaluations.values())).config.beam_width, picture)
+    return picture
 
 
 def _claim(out: Path, config: DemoConfig) -> None:
