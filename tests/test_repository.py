@@ -185,3 +185,15 @@ def test_contributing_names_only_files_that_exist():
     named = re.findall(r"`((?:src|tests|configs|docs|examples|\.ci)/[\w./-]+)`", text)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_training_loop_stays_short():
+    loop = (SOURCE / "training" / "loop.py").read_text(encoding="utf-8")
+    assert len(loop.splitlines()) < 150
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_links_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []

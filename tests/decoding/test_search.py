@@ -1,7 +1,7 @@
 import torch
 
 from beamwise import Catalog
-from beamwise.backbones import History
+from beamwise.backbones import History, Tiger, TigerConfig
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.search import search
 from beamwise.testing.table_backbone import TableBackbone
@@ -57,3 +57,19 @@ def test_no_gradient_is_kept():
 
     assert not run(Learned(CATALOG.vocab_size), 4).leaf_log_probs.requires_grad
     assert isinstance(Learned(4).encode_histories(HISTORIES, CATALOG), History)
+
+
+def test_a_backbone_in_training_is_searched_without_dropout_and_stays_in_training():
+    config = TigerConfig(
+        dim=8,
+        num_encoder_layers=1,
+        num_decoder_layers=1,
+        num_heads=2,
+        head_dim=4,
+        feedforward_dim=8,
+        dropout=0.5,
+    )
+    tiger = Tiger(config, CATALOG.vocab_size).train()
+    first, second = run(tiger, 4), run(tiger, 4)
+    assert torch.equal(first.leaf_log_probs, second.leaf_log_probs)
+    assert all(module.training for module in tiger.modules())

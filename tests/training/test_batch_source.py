@@ -1,7 +1,10 @@
+import pytest
 import torch
 
 from beamwise.backbones import build_backbone
+from beamwise.data.splitting import Sequences, Targets
 from beamwise.objectives.base import Needs
+from beamwise.sequences.windows import Windows
 from beamwise.training.batch_source import BatchSource
 from beamwise.training.run_data import RunData
 
@@ -69,3 +72,23 @@ def test_micro_batches_are_kept_apart_only_for_objectives_that_look_at_them(make
         source = source_of(config, data, Needs(micro_batches=coupled))
         chunks = [chunk for chunk, _ in source.batches(data.train, torch.arange(32), 0)]
         assert sum(chunk.opens_micro_batch for chunk in chunks) == expected
+
+
+def test_weights_without_memory_have_their_micro_batches_whole(make_config):
+    config = make_config(training={"micro_batch_size": 16, "chunk_size": 4})
+    data = RunData.load(config.data)
+    needs = Needs(micro_batches=True, whole_micro_batches=True)
+    source = source_of(config, data, needs)
+    sizes = [len(c.places) for c, _ in source.batches(data.train, torch.arange(32), 0)]
+    assert sizes == [16, 16]
+
+
+def test_parts_without_targets_are_refused(make_config):
+    config = make_config()
+    data = RunData.load(config.data)
+    sequences = Sequences(data.user_ids, torch.zeros(0).int(), torch.zeros(61).long())
+    nothing = Windows(sequences, Targets(torch.arange(0), torch.arange(0)))
+    with pytest.raises(ValueError, match="0 training targets for 1 process"):
+        source_of(config, data, Needs()).check(nothing, data.validation)
+    with pytest.raises(ValueError, match="0 validation targets for 1 process"):
+        source_of(config, data, Needs()).check(data.train, nothing)

@@ -1,4 +1,6 @@
-from beamwise.training.metrics_log import MetricsLog, read_metrics
+import torch
+
+from beamwise.training.metrics_log import Means, MetricsLog, read_metrics
 
 
 def test_lines_are_appended_and_read_by_kind(tmp_path):
@@ -27,3 +29,10 @@ def test_other_processes_write_nothing(tmp_path):
     log = MetricsLog(tmp_path / "metrics.jsonl", enabled=False)
     log.write("step", {"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_means_weigh_batches_by_their_targets():
+    means = Means()
+    means.add({"loss": torch.tensor(1.0)}, 3)
+    means.add({"loss": torch.tensor(5.0)}, 1)
+    assert {name: float(value) for name, value in means.values().items()} == {"loss": 2.0}

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from beamwise import Catalog
 from beamwise.config import write_config
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
 from beamwise.training.metrics_log import read_metrics
@@ -88,8 +89,6 @@ def test_damaged_run_folders_are_named(make_config, damage, message):
 
 
 def test_a_catalog_that_does_not_fit_the_model_is_named(make_config, shop_folder):
-    from beamwise import Catalog
-
     folder = train(make_config(training={"epochs": 1}))
     catalog = Catalog.load(folder / "catalog")
     tokens = catalog.leaf_tokens[catalog.leaf_of_item.long()].long()
@@ -152,3 +151,49 @@ def test_a_killed_run_continues_to_bit_identical_weights(make_config, tmp_path, 
         for name, tensor in theirs[0].items():
             assert torch.equal(ours[0][name], tensor), name
     assert (cut.out / "metrics.jsonl").read_text() == (whole.out / "metrics.jsonl").read_text()
+
+
+def test_a_catalog_made_again_never_replaces_the_one_of_a_run(make_config, shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    config = make_config(data={"folder": copy}, training={"epochs": 1})
+    folder = train(config)
+    version = Catalog.load(folder / "catalog").version
+    catalog = Catalog.load(copy / "catalog")
+    tokens = catalog.leaf_tokens[catalog.leaf_of_item.long()].flip(0)
+    Catalog.from_tokens(tokens, item_ids=catalog.item_ids, vocab_size=catalog.vocab_size).save(
+        copy / "catalog"
+    )
+    with pytest.raises(ValueError, match=f"was trained with catalog {version}"):
+        train(config)
+    assert Catalog.load(folder / "catalog").version == version
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": PAIRWISE, "negatives": {"count": 10**6}}, "count=1000000 negatives"),
+        ({"objective": {"name": "apao-pointwise", "prefixes": [1, 9]}}, r"prefixes=\(1, 9\)"),
+        ({"objective": {"name": "apao-pointwise", "max_levels": 2}}, "max_levels=2"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data_leave_nothing_behind(make_config, settings, message):
+    config = make_config(**settings)
+    with pytest.raises(ValueError, match=message):
+        train(config)
+    assert not config.out.exists() or list(config.out.iterdir()) == []
+    train(make_config(training={"epochs": 1}))  # the corrected command is not refused
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(make_config):
+    config = make_config(training={"epochs": 1, "checkpoint_steps": 1000})
+
+    def die(line):
+        if line["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, die)
+    folder = train(config)
+    steps = [line["step"] for line in read_metrics(folder / "metrics.jsonl", "step")]
+    assert steps == list(range(1, len(steps) + 1))

@@ -50,3 +50,22 @@ def test_a_metric_comes_from_beam_search(parts):
 def test_a_loss_metric_skips_the_search(parts):
     config, data, backbone, objective, source = parts
     assert list(validate(backbone, objective, source, data.validation, config)) == ["loss"]
+
+
+@pytest.mark.parametrize("form", ["hard-max", "released", "eq17"])
+def test_the_loss_does_not_depend_on_how_the_set_is_cut(make_config, form):
+    losses = []
+    for size in (4, 64):
+        sizes = {"chunk_size": size, "micro_batch_size": size}
+        objective = {"name": "apao-pointwise", "prefix_weights": form}
+        config = make_config(objective=objective, training=sizes)
+        data = RunData.load(config.data)
+        torch.manual_seed(0)
+        backbone = build_backbone(config.backbone, data.catalog.vocab_size)
+        module = OBJECTIVES["apao-pointwise"](config.objective)
+        source = BatchSource(
+            backbone, data.catalog, module.needs, config.training, config.negatives,
+            torch.device("cpu"),
+        )  # fmt: skip
+        losses.append(validation_loss(backbone, module, source, data.validation))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

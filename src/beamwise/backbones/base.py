@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from beamwise.catalog import Catalog
 
@@ -149,3 +150,17 @@ def pack_histories(
     packed.scatter_(1, torch.where(counts, place, width), tokens)
     packed.scatter_(1, (lengths - 1)[:, None], last_token)
     return History(packed[:, :width], lengths)
+
+
+@contextmanager
+def eval_mode(backbone: Backbone) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every submodule has the mode that it had."""
+    modules = list(backbone.modules()) if isinstance(backbone, nn.Module) else []
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, training in zip(modules, modes, strict=True):
+            module.training = training

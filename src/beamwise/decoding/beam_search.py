@@ -32,7 +32,7 @@ def beam_search(
     and holds no place in the beam. A leaf of probability zero is never returned.
 
     Args:
-        backbone: In evaluation mode; on the catalog's device.
+        backbone: On the catalog's device; searched in evaluation mode, its own is restored.
         histories: Item indices in time order, right-padded with -1.
         catalog: What may be returned.
         beam_width: Prefixes kept after each level; one number, or one a level.

@@ -14,7 +14,7 @@ from beamwise.decoding.results import SearchResult
 from beamwise.decoding.search import search
 
 PREFIXES_AT_ONCE = 2**14
-"""Prefixes of one level computed at a time, over all users of a chunk: bounds memory."""
+"""Prefixes of one level computed at a time, over all users of a chunk; at least one user's."""
 
 
 def full_sort(

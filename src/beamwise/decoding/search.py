@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from beamwise.backbones.base import eval_mode
 from beamwise.backbones.products import fast_cpu_products
 from beamwise.decoding.eligibility import Eligibility
 from beamwise.decoding.levels import Prefixes, PrefixScorer, Pruned, keep_best
@@ -24,7 +25,7 @@ def search(request: SearchRequest, widths: Sequence[int], chunk_size: int) -> Se
     lengths = (request.histories >= 0).sum(dim=1)
     order = lengths.argsort(stable=True)
     chunks = order.split(chunk_size)
-    with fast_cpu_products():
+    with eval_mode(request.backbone), fast_cpu_products():
         results = SearchResult.joined([_search_chunk(request, rows, widths) for rows in chunks])
     return results.rows(order.argsort())
 

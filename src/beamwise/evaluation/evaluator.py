@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 import torch
 import torch.distributed as dist
 from jaxtyping import Int64
-from torch import Tensor, nn
+from torch import Tensor
 
-from beamwise.backbones.base import Backbone
+from beamwise.backbones.base import Backbone, eval_mode
 from beamwise.catalog import Catalog
 from beamwise.decoding import SearchResult, beam_search, full_sort
 from beamwise.evaluation.evaluation import Evaluation, EvaluationConfig
@@ -61,7 +60,7 @@ def evaluate_windows(
     begin = time.perf_counter()
     rank, num_processes = _place()
     parts: list[_Part] = []
-    with _eval_mode(backbone), torch.no_grad():
+    with eval_mode(backbone), torch.no_grad():
         for rows in _batches(windows, config.batch_size)[rank::num_processes]:
             parts.append(_evaluate_batch(backbone, windows, rows, catalog, config))
             if progress is not None:
@@ -143,20 +142,6 @@ def _summarise(per_user: pl.DataFrame) -> dict[str, float | int]:
     ]
     means = per_user.select(pl.col(averaged).cast(pl.Float64).mean()).row(0, named=True)
     return {"users": len(per_user), **means}
-
-
-@contextmanager
-def _eval_mode(backbone: Backbone) -> Iterator[None]:
-    """Evaluation mode inside; afterwards every submodule has the mode that it had."""
-    modules = list(backbone.modules()) if isinstance(backbone, nn.Module) else []
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = False
-        yield
-    finally:
-        for module, training in zip(modules, modes, strict=True):
-            module.training = training
 
 
 def _place() -> tuple[int, int]:

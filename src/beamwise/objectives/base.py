@@ -23,6 +23,8 @@ class Needs:
     """Logits are divided by it before the softmax."""
     micro_batches: bool = False
     """The loss of a target depends on the others of its micro-batch."""
+    whole_micro_batches: bool = False
+    """It depends on all of them at once, so a micro-batch must not be cut into chunks."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Objective(nn.Module, ABC):
         self, scores: CandidateScores
     ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
         """The loss of every target, in nats, and detached scalars to log; the caller averages."""
+
+    def check(self, num_levels: int) -> None:
+        """Refuse a catalog of `num_levels` levels that the settings do not fit, by ValueError."""
 
     def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Told by the loop before a batch: whether it opens a micro-batch and an optimiser step."""

@@ -14,7 +14,12 @@ from torch.nn.functional import softplus
 
 from beamwise.objectives.base import CandidateScores, Needs, Objective, ObjectiveConfig
 from beamwise.objectives.cross_entropy import cross_entropy
-from beamwise.objectives.prefix_weights import PrefixWeights, UpdateEvery, WeightForm
+from beamwise.objectives.prefix_weights import (
+    STATEFUL_FORMS,
+    PrefixWeights,
+    UpdateEvery,
+    WeightForm,
+)
 
 
 def pointwise_prefix_losses(
@@ -163,7 +168,11 @@ class PrefixAlignment(Objective):
         self.beta = config.beta
         self.ce_weight = config.ce_weight
         adaptive = config.prefix_weights != "uniform"
-        self.needs = Needs(temperature=config.temperature, micro_batches=adaptive)
+        self.needs = Needs(
+            temperature=config.temperature,
+            micro_batches=adaptive,
+            whole_micro_batches=adaptive and config.prefix_weights not in STATEFUL_FORMS,
+        )
         self.prefix_weights = PrefixWeights(
             config.prefix_weights,
             eta=config.eta,
@@ -175,6 +184,10 @@ class PrefixAlignment(Objective):
     @abstractmethod
     def prefix_losses(self, scores: CandidateScores) -> Float[Tensor, "batch levels"]:
         """L(m) of every target; 0 where it has no such prefix."""
+
+    def check(self, num_levels: int) -> None:
+        """Refuse a catalog with more levels than `max_levels`, or fewer than a chosen prefix."""
+        self.prefix_weights.chosen(num_levels)
 
     def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Tell the weights whether the next batch opens a micro-batch, and an optimiser step."""

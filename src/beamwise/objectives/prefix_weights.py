@@ -89,8 +89,8 @@ class PrefixWeights(nn.Module):
     forward exactly what it would in one. Every process must call `forward` equally often, with the
     same number of levels.
 
-    In evaluation mode nothing is updated: the stateful forms give their current weights, the
-    others those of the batch at hand on this process.
+    In evaluation mode nothing is updated: the weights are those of the last training batch, equal
+    ones before the first, so a loss over a whole set does not depend on how the set is cut.
 
     Args:
         form: Which of this module's functions; `STATEFUL_FORMS` have memory.
@@ -144,17 +144,14 @@ class PrefixWeights(nn.Module):
         Raises:
             ValueError: If there are more levels than `max_levels`, or fewer than a chosen prefix.
         """
-        chosen = self._chosen(losses.shape[1])
+        chosen = self.chosen(losses.shape[1])
         detached = losses.detach().to(self.log_weights.dtype)
         totals = torch.stack([torch.where(exists, detached, 0.0).sum(0), exists.sum(0)])
         if self.training:
             self._update(totals, chosen)
-        if self.training or self.form in STATEFUL_FORMS:
-            log_weights = self.log_weights[chosen]
-        else:
-            log_weights = self._apply_form(totals, chosen)
         weights = detached.new_zeros(losses.shape[1])
-        return weights.index_copy(0, chosen, log_weights.softmax(0)).to(losses.dtype)
+        current = self.log_weights[chosen].softmax(0)
+        return weights.index_copy(0, chosen, current).to(losses.dtype)
 
     def _update(self, totals: Float[Tensor, "2 levels"], chosen: Int64[Tensor, " chosen"]) -> None:
         if distributed.is_available() and distributed.is_initialized():
@@ -178,7 +175,12 @@ class PrefixWeights(nn.Module):
         start = self.window_start[chosen]
         return update_log_weights(self.form, start, mean_losses, eta=self.eta)
 
-    def _chosen(self, levels: int) -> Int64[Tensor, " chosen"]:
+    def chosen(self, levels: int) -> Int64[Tensor, " chosen"]:
+        """Places of the chosen lengths among `levels` of them.
+
+        Raises:
+            ValueError: If there are more levels than `max_levels`, or fewer than a chosen prefix.
+        """
         if levels > self.max_levels:
             raise ValueError(
                 f"items have {levels} levels and max_levels={self.max_levels}: "

@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+ORDER, NEGATIVES, DROPOUT, WEIGHTS = range(4)
+"""What a stream of random numbers is for: second part of its `mixed_seed`, after the run's."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -23,7 +26,7 @@ class Chunk:
 
 def epoch_order(num_targets: int, seed: int, epoch: int) -> Int64[Tensor, " targets"]:
     """The shuffled targets of an epoch; depends on nothing else, so a resumed run repeats it."""
-    generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
+    generator = torch.Generator().manual_seed(mixed_seed(seed, ORDER, epoch))
     return torch.randperm(num_targets, generator=generator)
 
 

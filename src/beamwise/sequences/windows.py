@@ -39,6 +39,8 @@ class Windows:
             )
         self.history_lengths: Int64[Tensor, " targets"] = targets.positions.clamp(max=max_history)
         """Items in each target's history, 0 where the target is the user's first item."""
+        self.users: Int64[Tensor, " targets"] = targets.users
+        """The user of each target, as an index into the sequences' `user_ids`."""
         self._items = sequences.items
         self._places = sequences.starts[targets.users] + targets.positions
 

@@ -197,6 +197,6 @@ def _latest(histories: Tensor, most: int) -> Int64[Tensor, "users width"]:
     if histories.ndim != 2 or histories.dtype != torch.int64 or histories.shape[1] <= most:
         return histories  # where the shape or the type is wrong, the search says so
     lengths = (histories >= 0).sum(dim=1)
-    columns = (lengths - most).clamp(min=0)[:, None] + torch.arange(most)
+    columns = (lengths - most).clamp(min=0)[:, None] + torch.arange(most, device=histories.device)
     kept = histories.gather(1, columns.clamp(max=histories.shape[1] - 1))
     return kept.masked_fill(columns >= lengths[:, None], -1)

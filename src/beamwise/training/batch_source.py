@@ -13,7 +13,7 @@ from beamwise.backbones.base import Backbone
 from beamwise.catalog import Catalog
 from beamwise.objectives.base import Needs
 from beamwise.scoring import TrainingBatch
-from beamwise.sequences.batches import Chunk, chunks_of, mixed_seed
+from beamwise.sequences.batches import NEGATIVES, Chunk, chunks_of, mixed_seed
 from beamwise.sequences.negatives import NegativesConfig, sample_negatives
 from beamwise.sequences.windows import Windows
 from beamwise.training.config import TrainingConfig
@@ -36,6 +36,21 @@ class BatchSource:
     rank: int = 0
     num_processes: int = 1
 
+    def check(self, train: Windows, validation: Windows) -> None:
+        """Refuse data that cannot be batched.
+
+        Raises:
+            ValueError: If a part has fewer targets than processes, or the catalog too few leaves.
+        """
+        for part, windows in (("training", train), ("validation", validation)):
+            if len(windows) < self.num_processes:
+                raise ValueError(
+                    f"{len(windows)} {part} targets for {self.num_processes} process(es): "
+                    "users need at least 4 interactions for training and 3 for validation"
+                )
+        if self.needs.negatives:
+            self._candidates(train.targets(torch.zeros(1, dtype=torch.int64)), stream=0)
+
     def batches(
         self, windows: Windows, rows: Int64[Tensor, " rows"], stream: int
     ) -> Iterator[tuple[Chunk, TrainingBatch]]:
@@ -46,12 +61,13 @@ class BatchSource:
             rows: The targets of the step, over all processes.
             stream: With the seed, decides the negatives; the step's number in the run.
         """
-        coupled = self.needs.micro_batches
+        training, needs = self.training, self.needs
+        most = training.micro_batch_size if needs.whole_micro_batches else training.chunk_size
         candidates = self._candidates(windows.targets(rows), stream)
         for chunk in chunks_of(
             windows.history_lengths[rows],
-            self.training.micro_batch_size if coupled else len(rows),
-            self.training.chunk_size,
+            training.micro_batch_size if needs.micro_batches else len(rows),
+            most,
             self.rank,
             self.num_processes,
         ):
@@ -71,7 +87,7 @@ class BatchSource:
         leaves = self.catalog.leaf_of_item[targets].long()
         if not self.needs.negatives:
             return leaves[:, None]
-        generator = torch.Generator().manual_seed(mixed_seed(self.training.seed, stream))
+        generator = torch.Generator().manual_seed(mixed_seed(self.training.seed, NEGATIVES, stream))
         count = self.negatives.count
         drawn = sample_negatives(leaves, self.catalog.num_leaves, count, generator)
         return torch.cat((leaves[:, None], drawn), dim=1)

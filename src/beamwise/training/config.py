@@ -33,8 +33,9 @@ class TrainingConfig(Config):
     micro_batch_size: PositiveInt = 128
     """Targets that an objective with adaptive weights looks at together, over all processes."""
     chunk_size: PositiveInt = 16
-    """Most targets computed at once by one process. Changes memory and speed, not the gradient;
-    adaptive weights see a micro-batch grow chunk by chunk."""
+    """Most targets computed at once by one process: memory and speed. Weights with memory (eq17,
+    algorithm1) see a micro-batch grow chunk by chunk; those without one (hard-max, released) have
+    their micro-batches computed whole, whatever is set here."""
     learning_rate: PositiveFloat = 5e-4
     warmup_fraction: float = Field(default=0.01, ge=0, le=1)
     """Share of all steps over which the learning rate rises from 0; a cosine to 0 follows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, cast
 
 import torch
@@ -16,30 +16,18 @@ from beamwise.backbones.base import Backbone
 from beamwise.backbones.products import fast_cpu_products
 from beamwise.objectives.base import Objective
 from beamwise.scoring import Scorer
-from beamwise.sequences.batches import epoch_order, mixed_seed, steps_of
+from beamwise.sequences.batches import DROPOUT, epoch_order, mixed_seed, steps_of
 from beamwise.training.batch_source import BatchSource
 from beamwise.training.checkpoint import LAST, load_last, save_best, save_last
 from beamwise.training.config import RunConfig
 from beamwise.training.early_stopping import EarlyStopping
-from beamwise.training.metrics_log import MetricsLog
+from beamwise.training.metrics_log import Means, MetricsLog
 from beamwise.training.optimization import build_optimizer, learning_rate, set_learning_rate
+from beamwise.training.position import Position
 from beamwise.training.run_data import RunData
 from beamwise.training.validation import validate
 
 Progress = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class Position:
-    """Where a run is; plain numbers, so that a checkpoint can hold it."""
-
-    epoch: int = 0
-    step: int = 0
-    """Next step of the epoch."""
-    loss_sum: float = 0.0
-    """Over the epoch's targets so far."""
-    targets: int = 0
-    stopping: dict[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -71,6 +59,8 @@ class Trainer:
         """Train from the last checkpoint, if any, to the end; `progress` hears of every step."""
         if (self.checkpoints / LAST).is_file():
             self._restore()
+        else:
+            self.log.rewind(0)
         training = self.config.training
         while self.position.epoch < training.epochs and not self.stopping.should_stop:
             order = epoch_order(len(self.data.train), training.seed, self.position.epoch)
@@ -102,11 +92,17 @@ class Trainer:
     def _accumulate(
         self, rows: Int64[Tensor, " batch"], number: int
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Add up the gradients of a step's chunks; its summed loss over all processes."""
+        """Add up the gradients of a step's chunks.
+
+        Returns:
+            The summed loss over all processes, and this process's means of what else is logged.
+        """
         here = self.accelerator
-        torch.manual_seed(mixed_seed(self.config.training.seed, number, here.process_index))
+        torch.manual_seed(
+            mixed_seed(self.config.training.seed, DROPOUT, number, here.process_index)
+        )
         loss_sum = torch.zeros((), device=here.device)
-        metrics: dict[str, Tensor] = {}
+        means = Means()
         self.scorer.train()
         self.objective.train()
         for chunk, batch in self.source.batches(self.data.train, rows, number):
@@ -119,7 +115,8 @@ class Trainer:
                 # data-parallel training averages over processes: undo it, then average over targets
                 here.backward(losses.sum() * (here.num_processes / len(rows)))
             loss_sum += losses.detach().sum()
-        return cast(Tensor, here.reduce(loss_sum)), metrics
+            means.add(metrics, len(losses))
+        return cast(Tensor, here.reduce(loss_sum)), means.values()
 
     def _end_epoch(self) -> None:
         position, every = self.position, self.config.early_stopping.every_epochs

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 
 class MetricsLog:
     """Appends lines; after a resume it forgets those that will be written again."""
@@ -30,6 +32,24 @@ class MetricsLog:
         if self.enabled and self.path.is_file():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.path.write_text("".join(lines[:num_lines]), encoding="utf-8")
+
+
+class Means:
+    """Means over the targets of several batches, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, values: dict[str, Tensor], count: int) -> None:
+        """Take the means of one batch of `count` targets."""
+        self._count += count
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value * count
+
+    def values(self) -> dict[str, Tensor]:
+        """The means over all batches taken."""
+        return {name: total / self._count for name, total in self._sums.items()}
 
 
 def read_metrics(path: Path, kind: str) -> list[dict[str, Any]]:

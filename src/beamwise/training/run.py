@@ -15,7 +15,7 @@ from beamwise.backbones.tiger import Tiger
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
 from beamwise.objectives import OBJECTIVES
-from beamwise.sequences.batches import mixed_seed
+from beamwise.sequences.batches import WEIGHTS, mixed_seed
 from beamwise.training.checkpoint import load_weights
 from beamwise.training.config import RunConfig
 from beamwise.training.loop import Trainer
@@ -51,11 +51,14 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     config = _absolute(config)
     _check_same_run(config)
     data = RunData.load(config.data)
-    torch.manual_seed(mixed_seed(config.training.seed))
+    _check_same_catalog(config, data.catalog)
+    torch.manual_seed(mixed_seed(config.training.seed, WEIGHTS))
     backbone = build_backbone(config.backbone, data.catalog.vocab_size)
     objective = OBJECTIVES[config.objective.name](config.objective)
     trainer = Trainer(config, data, backbone, objective)
-    if trainer.accelerator.is_main_process:
+    trainer.source.check(data.train, data.validation)
+    objective.check(data.catalog.num_levels)
+    if trainer.accelerator.is_main_process and not (config.out / CONFIG_FILE).is_file():
         _describe(config, data)
     trainer.run(progress or _ignore)
     return config.out
@@ -103,6 +106,17 @@ def _check_same_run(config: RunConfig) -> None:
         raise ValueError(
             f"{config.out} holds a run with other settings ({', '.join(changed)}): "
             "choose another --out, or delete that folder"
+        )
+
+
+def _check_same_catalog(config: RunConfig, catalog: Catalog) -> None:
+    if not (config.out / CONFIG_FILE).is_file():
+        return
+    theirs = Catalog.load(config.out / CATALOG_FOLDER).version
+    if catalog.version != theirs:
+        raise ValueError(
+            f"{config.out} was trained with catalog {theirs}, {config.data.folder} now has "
+            f"{catalog.version}: restore that catalog, or choose another --out"
         )
 
 

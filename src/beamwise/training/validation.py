@@ -13,6 +13,7 @@ from beamwise.catalog import Catalog
 from beamwise.evaluation.evaluator import evaluate_windows
 from beamwise.objectives.base import Objective
 from beamwise.scoring import Scorer
+from beamwise.sequences.batches import steps_of
 from beamwise.sequences.windows import Windows
 from beamwise.training.batch_source import BatchSource
 from beamwise.training.config import RunConfig
@@ -47,7 +48,7 @@ def validation_loss(
     scorer = Scorer(backbone)
     totals = torch.zeros(2, dtype=torch.float64)
     rows = torch.arange(len(windows))
-    for step in rows.split(source.training.batch_size):
+    for step in steps_of(rows, source.training.batch_size, source.num_processes):
         for _, batch in source.batches(windows, step, NEGATIVES_STREAM):
             losses, _ = objective(scorer(batch, objective.needs))
             totals += torch.tensor([float(losses.sum()), len(losses)], dtype=torch.float64)

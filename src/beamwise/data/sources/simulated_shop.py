@@ -81,7 +81,7 @@ class Shop:
     by_taste: Float[np.ndarray, "aisles items"]
     """Mass of each item given that the taste falls on an aisle; rows sum to 0.85."""
     by_last_item: Float[np.ndarray, "groups items"]
-    """Mass of each item given the group of the last; rows sum to 0.2."""
+    """Mass of each item given the group of the last; rows sum to ACCESSORY_SHARE."""
     group_of_item: Int[np.ndarray, " items"]
     """Items of an aisle are a group, and so are the accessories of a category."""
 

@@ -1,0 +1,20 @@
+"""Where a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Position:
+    """Plain numbers, so that a checkpoint can hold it."""
+
+    epoch: int = 0
+    step: int = 0
+    """Next step of the epoch."""
+    loss_sum: float = 0.0
+    """Over the epoch's targets so far."""
+    targets: int = 0
+    stopping: dict[str, Any] = field(default_factory=dict)
+    """State of early stopping."""
