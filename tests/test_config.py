@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, PositiveInt
 
-from beamwise.config import Config, ConfigError, parse_config, read_config, write_config
+from beamwise.config import (
+    Config,
+    ConfigError,
+    changed_config,
+    parse_config,
+    read_config,
+    write_config,
+)
 
 
 class Apple(Config):
@@ -83,3 +90,10 @@ def test_a_missing_file_is_named(tmp_path):
 def test_models_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         parse_config(Basket, {"owner": "ann"}, "test").owner = "bob"
+
+
+def test_settings_can_be_changed_by_file_and_override(tmp_path):
+    (tmp_path / "change.yaml").write_text("owner: bob\n")
+    basket = Basket(owner="ann", fruit=Apple(weight=5))
+    found = changed_config(basket, tmp_path / "change.yaml", ["fruit.weight=6"])
+    assert found == Basket(owner="bob", fruit=Apple(weight=6))

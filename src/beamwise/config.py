@@ -47,10 +47,18 @@ def read_config(
         ConfigError: If the file is no YAML mapping, an override is malformed, a key is unknown
             (the nearest valid name is shown), or a value is refused.
     """
-    settings = {} if path is None else _read_yaml(path)
-    for override in overrides:
-        _apply_override(settings, override)
-    return parse_config(model, settings, source="--set" if path is None else str(path))
+    return _validated(model, {}, path, overrides)
+
+
+def changed_config(
+    config: AnyConfig, path: Path | None = None, overrides: Sequence[str] = ()
+) -> AnyConfig:
+    """The settings of `config` with those of `path` and then the overrides in their place.
+
+    Raises:
+        ConfigError: As `read_config`.
+    """
+    return _validated(type(config), config.model_dump(mode="json"), path, overrides)
 
 
 def parse_config(model: type[AnyConfig], settings: dict[str, Any], source: str) -> AnyConfig:
@@ -66,6 +74,17 @@ def write_config(config: Config, path: Path) -> None:
     """Write every setting, defaults included, as YAML that `read_config` reads back equal."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     path.write_text(text, encoding="utf-8")
+
+
+def _validated(
+    model: type[AnyConfig], settings: dict[str, Any], path: Path | None, overrides: Sequence[str]
+) -> AnyConfig:
+    if path is not None:
+        settings = settings | _read_yaml(path)
+    for override in overrides:
+        _apply_override(settings, override)
+    source = str(path) if path is not None and not overrides else "settings"
+    return parse_config(model, settings, source)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

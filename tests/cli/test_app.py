@@ -95,3 +95,15 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     os.close(write)
     assert "Traceback" not in done.stderr
     assert done.returncode == 1
+
+
+def test_only_the_first_of_several_processes_speaks(beamwise, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    outcome = beamwise("recommend", "nowhere", "--history", "a")
+    assert (outcome.status, outcome.out, outcome.err) == (2, "", "")
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "beamwise", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == package.__version__

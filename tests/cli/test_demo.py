@@ -62,3 +62,9 @@ def test_foreign_folders_and_unknown_settings_are_refused(beamwise, tmp_path):
     assert "not the folder of a demo" in demo(beamwise, tmp_path).complaint
     unknown = demo(beamwise, tmp_path, "--set", "shop.users=3")
     assert "unknown setting 'shop.users'" in unknown.complaint
+
+
+def test_a_seed_that_is_none_leaves_nothing(beamwise, tmp_path):
+    outcome = beamwise("demo", "--out", tmp_path / "out", "--seed", -1)
+    assert "shop.seed" in outcome.complaint
+    assert not (tmp_path / "out").exists()

@@ -78,3 +78,13 @@ def test_the_first_run_is_not_evaluated_where_the_second_is_bad(beamwise, run, t
 
 def test_bad_widths_are_named(beamwise, run):
     assert "beam_width" in beamwise("evaluate", run, "--beam-width", 0).complaint
+
+
+def test_settings_replace_those_of_the_run(beamwise, run, tmp_path):
+    (tmp_path / "wide.yaml").write_text("beam_width: 12\n")
+    asked = ("--config", tmp_path / "wide.yaml", "--set", "ks=[2,12]", "--json")
+    line = json.loads(beamwise("evaluate", run, *asked).out)
+    assert line["settings"]["beam_width"] == 12
+    assert {"recall@2", "recall@12"} <= line["summary"].keys()
+    outcome = beamwise("evaluate", run, "--set", "beam_widht=3")
+    assert "did you mean 'beam_width'" in outcome.complaint

@@ -105,3 +105,20 @@ def test_bad_arguments_are_named(beamwise, tmp_path):
     assert "is not key.path=value" in beamwise(*shop, "num_users").complaint
     assert "num_items" in beamwise(*shop, "num_items=2").complaint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_may_come_from_a_file(beamwise, tmp_path):
+    (tmp_path / "shop.yaml").write_text("num_users: 30\nseed: 4\n")
+    asked = ("--config", tmp_path / "shop.yaml", "--set", "seed=5", "--json")
+    line = json.loads(beamwise("prepare", "simulated-shop", "--out", tmp_path / "a", *asked).out)
+    assert line["users"] == 30
+
+
+def test_data_prepared_again_lose_their_old_catalog(beamwise, tmp_path):
+    again = ("prepare", "simulated-shop", "--out", tmp_path / "shop", "--set", "num_users=30")
+    assert beamwise(*again).status == 0
+    assert beamwise("tokenize", tmp_path / "shop").status == 0
+    assert beamwise(*again).status == 0
+    assert not (tmp_path / "shop" / "catalog").exists()
+    (tmp_path / "shop" / "notes.txt").write_text("mine")
+    assert "--overwrite" in beamwise(*again).complaint

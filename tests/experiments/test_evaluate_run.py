@@ -2,12 +2,21 @@
 
 import shutil
 
+import polars as pl
 import pytest
+import torch
 
 from beamwise.catalog import Catalog
 from beamwise.config import ConfigError
+from beamwise.data.dataset import Dataset
 from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows
-from beamwise.experiments.evaluate_run import evaluate, result_folder, windows_of, with_changes
+from beamwise.experiments.evaluate_run import (
+    data_of,
+    evaluate,
+    part_of,
+    result_folder,
+    with_changes,
+)
 from beamwise.testing.tiny_run import TINY_EVALUATION
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
@@ -28,7 +37,14 @@ def test_the_windows_of_the_split_are_evaluated_and_saved(run, split):
     assert evaluation.summary == expected.summary
     saved = Evaluation.load(result_folder(run, split))
     assert saved.summary == expected.summary
-    assert saved.per_user.equals(expected.per_user)
+    assert saved.per_user.drop("user_id", "item_id").equals(expected.per_user)
+    row = saved.per_user.row(3, named=True)
+    history = windows.histories(torch.tensor([3]))[0]
+    taken = Dataset.load(opened.config.data.folder).interactions.table
+    items = taken.filter(pl.col("user_id") == row["user_id"])["item_id"].to_list()
+    latest = opened.catalog.item_ids.gather(history[history >= 0].tolist()).to_list()
+    assert items[items.index(row["item_id"], len(latest)) - 1] == latest[-1]
+    assert row["item_id"] == opened.catalog.item_ids[row["target"]]
 
 
 def test_the_test_result_lies_in_the_run_folder_and_others_apart(run):
@@ -59,7 +75,7 @@ def test_data_with_another_catalog_is_refused(run, tmp_path):
     data = shutil.copytree(opened.config.data.folder, tmp_path / "data")
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace(str(opened.config.data.folder), str(data)))
-    windows_of(open_run(run), "test")
+    data_of(open_run(run))
     tokens = opened.catalog.leaf_tokens[opened.catalog.leaf_of_item.long()].flip(0)
     Catalog.from_tokens(tokens, item_ids=opened.catalog.item_ids).save(data / "catalog")
     with pytest.raises(ValueError, match="was trained with"):
@@ -69,7 +85,7 @@ def test_data_with_another_catalog_is_refused(run, tmp_path):
 
 def test_an_unknown_split_is_refused(run):
     with pytest.raises(ValueError, match="split must be one of test, validation, got 'train'"):
-        windows_of(open_run(run), "train")
+        part_of(data_of(open_run(run)), "train")
 
 
 def test_changes_drop_cutoffs_that_the_beam_cannot_fill():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 
 from cyclopts import App, CycloptsError
 
@@ -34,7 +35,21 @@ for _command in (demo, prepare, tokenize, train, evaluate, recommend):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line, that of the process where not given; returns the exit status."""
+    """Run a command line, that of the process where not given; returns the exit status.
+
+    Of several processes that a launcher started, the first one speaks.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:
+        with (
+            open(os.devnull, "w", encoding="utf-8") as silence,
+            redirect_stdout(silence),
+            redirect_stderr(silence),
+        ):
+            return _run(arguments)
+    return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = app(arguments, exit_on_error=False, print_error=False)
         return status if isinstance(status, int) else 0

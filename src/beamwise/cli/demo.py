@@ -21,6 +21,7 @@ def demo(
     *,
     out: Path = Path("demo"),
     seed: int | None = None,
+    config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
@@ -34,13 +35,14 @@ def demo(
     Args:
         out: New folder, or that of an earlier demo, which is continued or replaced.
         seed: Another shop and other weights.
+        config: YAML file of settings.
         settings: key.path=value of a setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    config = read_config(DemoConfig, overrides=settings)
-    config = config if seed is None else config.with_seed(seed)
+    sizes = read_config(DemoConfig, config, settings)
+    sizes = sizes if seed is None else sizes.with_seed(seed)
     with TrainingProgress() as progress:
-        result = run_demo(out, config, DemoWatcher(message, progress))
+        result = run_demo(out, sizes, DemoWatcher(message, progress))
     examples = recommendations(result)
     if json:
         for name, evaluation in result.evaluations.items():

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from beamwise.cli.output import message, print_comparison, print_json
-from beamwise.cli.parameters import Flag, Json
+from beamwise.cli.parameters import Flag, Json, Settings
 from beamwise.cli.progress import UserProgress
-from beamwise.config import read_config
+from beamwise.config import changed_config, read_config
 from beamwise.evaluation import Evaluation, SurvivalCounts
 from beamwise.experiments import evaluate_run
 from beamwise.experiments.comparison import comparison
-from beamwise.experiments.evaluate_run import result_folder, windows_of, with_changes
+from beamwise.experiments.evaluate_run import data_of, part_of, result_folder, with_changes
 from beamwise.training.config import RunConfig
 from beamwise.training.run import CONFIG_FILE, open_run
 
@@ -26,6 +26,8 @@ def evaluate(
     beam_width: int | None = None,
     mask: Literal["after", "before"] | None = None,
     full_sort: Flag = False,
+    config: Path | None = None,
+    settings: Settings = (),
     json: Json = False,
 ) -> None:
     """Measure runs on their data, side by side, and save evaluation.json in each run folder.
@@ -34,6 +36,7 @@ def evaluate(
 
       beamwise evaluate runs/ce runs/apao --full-sort
       beamwise evaluate runs/ce --split validation --beam-width 50
+      beamwise evaluate runs/ce --set ks=[1,10,50] --set beam_width=50
 
     Args:
         run: Run folder that train wrote.
@@ -43,16 +46,19 @@ def evaluate(
             setting where not given.
         mask: Mask illegal tokens after or before the softmax; as above.
         full_sort: Also rank the whole catalog, and count what the beam lost.
+        config: YAML file of evaluation settings, in place of the run's own.
+        settings: key.path=value of an evaluation setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
     runs = list(dict.fromkeys((run, *more_runs)))
     for folder in runs:  # all of them, before the first long search
-        windows_of(open_run(folder), split)
+        part_of(data_of(open_run(folder)), split)
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
     evaluations = {}
     for folder in runs:
         own = read_config(RunConfig, folder / CONFIG_FILE).evaluation
+        own = changed_config(own, config, settings)
         with UserProgress(str(folder)) as progress:
             evaluations[str(folder)] = evaluate_run.evaluate(
                 folder, split, with_changes(own, changes), progress=progress

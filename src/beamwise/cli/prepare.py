@@ -21,6 +21,7 @@ def prepare(
     *,
     out: Path,
     overwrite: Flag = False,
+    config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
@@ -36,11 +37,12 @@ def prepare(
         path: Folder to read, for a source that has one.
         out: Folder to write.
         overwrite: Replace the folder whatever it holds.
+        config: YAML file of the source's settings.
         settings: key.path=value of a setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    config = _source_config(source, path, settings)
-    dataset = SOURCES[source].read(config)
+    read_from = _source_config(source, path, config, settings)
+    dataset = SOURCES[source].read(read_from)
     dataset.save(out, overwrite=overwrite)
     facts = describe(dataset) | {"folder": out}
     if json:
@@ -63,16 +65,19 @@ def describe(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _source_config(source: str, path: Path | None, settings: Sequence[str]) -> Config:
+def _source_config(
+    source: str, path: Path | None, config: Path | None, settings: Sequence[str]
+) -> Config:
     if source not in SOURCES:
         nearest = difflib.get_close_matches(source, SOURCES, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"choose one of {', '.join(SOURCES)}"
         raise ValueError(f"unknown source {source!r}; {hint}")
     model = SOURCES[source].config
     reads_folder = "folder" in model.model_fields
-    if reads_folder and path is None and not any(s.startswith("folder=") for s in settings):
+    told = config is not None or any(s.startswith("folder=") for s in settings)
+    if reads_folder and path is None and not told:
         raise ValueError(f"{source} needs a folder: beamwise prepare {source} PATH --out DIR")
     if path is not None and not reads_folder:
         raise ValueError(f"{source} reads no folder: leave {str(path)!r} out")
     given = () if path is None else (setting("folder", path),)
-    return read_config(model, overrides=(*given, *settings))
+    return read_config(model, config, (*given, *settings))

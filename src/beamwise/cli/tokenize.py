@@ -8,9 +8,8 @@ from pathlib import Path
 from beamwise.catalog import Catalog
 from beamwise.cli.output import print_facts, print_json, print_next
 from beamwise.cli.parameters import Flag, Json
-from beamwise.data.dataset import Dataset
+from beamwise.data.dataset import CATALOG_FOLDER, Dataset
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
-from beamwise.training.run_data import CATALOG_FOLDER
 
 
 def tokenize(

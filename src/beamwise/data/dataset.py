@@ -14,6 +14,8 @@ from beamwise.data.interactions import Interactions, read_table
 INTERACTIONS_FILE = "interactions.parquet"
 ITEMS_FILE = "items.parquet"
 SEMANTIC_IDS_FILE = "semantic_ids.parquet"
+CATALOG_FOLDER = "catalog"
+"""What `beamwise tokenize` adds; it goes with the data that it was made from."""
 FILES = (INTERACTIONS_FILE, ITEMS_FILE, SEMANTIC_IDS_FILE)
 
 
@@ -44,7 +46,7 @@ class Dataset:
     def save(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the tables as Parquet into `folder`: all of them, or after a failure none.
 
-        A dataset that is already there is replaced, and so is an empty folder.
+        A dataset that is already there is replaced, its catalog removed; so is an empty folder.
 
         Args:
             folder: Where to write; parents are made.
@@ -115,10 +117,12 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
         raise ValueError(f"{folder} is a file: name a folder for the dataset")
     if overwrite or not folder.exists():
         return
-    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in FILES)
+    known = {*FILES, CATALOG_FOLDER}
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in known)
     if others:
         raise ValueError(
-            f"{folder} holds {others[0]!r}, which no dataset has: name another folder, or overwrite"
+            f"{folder} holds {others[0]!r}, which no dataset has: name another folder, "
+            "or overwrite it (--overwrite)"
         )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import Field, PositiveInt
 
 from beamwise.backbones.tiger import TigerConfig
-from beamwise.config import Config, ConfigError, read_config, write_config
+from beamwise.config import Config, ConfigError, changed_config, read_config, write_config
+from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.evaluation import Evaluation, EvaluationConfig
 from beamwise.experiments.evaluate_run import evaluate
@@ -23,7 +24,6 @@ from beamwise.sequences.negatives import NegativesConfig
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import DataConfig, EarlyStoppingConfig, RunConfig, TrainingConfig
 from beamwise.training.run import train
-from beamwise.training.run_data import CATALOG_FOLDER
 
 SETTINGS_FILE = "demo.yaml"
 """Marks a folder as a demo's, and says with which settings it was made."""
@@ -67,9 +67,7 @@ class DemoConfig(Config):
 
     def with_seed(self, seed: int) -> DemoConfig:
         """The same demo in another shop with other weights."""
-        shop = self.shop.model_copy(update={"seed": seed})
-        training = self.training.model_copy(update={"seed": seed})
-        return self.model_copy(update={"shop": shop, "training": training})
+        return changed_config(self, None, [f"shop.seed={seed}", f"training.seed={seed}"])
 
     def run(self, out: Path, objective: AnyObjectiveConfig) -> RunConfig:
         """The run of one objective in the demo folder `out`."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import polars as pl
+import torch
 from accelerate import Accelerator
 
 from beamwise.backbones.base import Backbone
@@ -41,7 +44,8 @@ def evaluate(
     """
     accelerator = Accelerator()
     opened = open_run(Path(run), accelerator.device)
-    windows = windows_of(opened, split)
+    data = data_of(opened)
+    windows = part_of(data, split)
     done = 0
 
     def advance(users: int) -> None:
@@ -57,6 +61,7 @@ def evaluate(
         config or opened.config.evaluation,
         advance,
     )
+    evaluation = replace(evaluation, per_user=_named(evaluation.per_user, data, windows))
     if accelerator.is_main_process:
         evaluation.save(result_folder(opened.folder, split))
     return evaluation
@@ -67,22 +72,39 @@ def result_folder(run: Path, split: Split) -> Path:
     return run if split == "test" else run / split
 
 
-def windows_of(run: Run, split: str) -> Windows:
-    """The windows of a run's data folder.
+def data_of(run: Run) -> RunData:
+    """The data that a run was trained on.
 
     Raises:
-        ValueError: If the folder's catalog is not the one that the run was trained with, or the
-            split is unknown.
+        ValueError: If they are missing or damaged, or their catalog is no longer the run's.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     data = RunData.load(run.config.data)
     if data.catalog.version != run.catalog.version:
         raise ValueError(
             f"{run.config.data.folder} has catalog {data.catalog.version}, {run.folder} was "
             f"trained with {run.catalog.version}: restore that data, or train again"
         )
+    return data
+
+
+def part_of(data: RunData, split: str) -> Windows:
+    """The windows of one part of the data.
+
+    Raises:
+        ValueError: If the split is unknown.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     return data.test if split == "test" else data.validation
+
+
+def _named(per_user: pl.DataFrame, data: RunData, windows: Windows) -> pl.DataFrame:
+    """The same rows with the data's own ids of user and target."""
+    users = windows.users[torch.from_numpy(per_user["row"].to_numpy().copy())]
+    return per_user.with_columns(
+        user_id=data.user_ids.gather(users.numpy()),
+        item_id=data.catalog.item_ids.gather(per_user["target"]),
+    )
 
 
 def with_changes(config: EvaluationConfig, changes: Mapping[str, Any]) -> EvaluationConfig:

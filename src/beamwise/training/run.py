@@ -14,12 +14,13 @@ from beamwise.backbones import build_backbone
 from beamwise.backbones.tiger import Tiger
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
+from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.objectives import OBJECTIVES
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
 from beamwise.training.checkpoint import load_weights
 from beamwise.training.config import RunConfig
 from beamwise.training.loop import Trainer
-from beamwise.training.run_data import CATALOG_FOLDER, RunData
+from beamwise.training.run_data import RunData
 
 CONFIG_FILE = "config.yaml"
 ITEMS_FILE = "items.parquet"

@@ -8,12 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from beamwise.catalog import Catalog
-from beamwise.data.dataset import Dataset
+from beamwise.data.dataset import CATALOG_FOLDER, Dataset
 from beamwise.data.splitting import leave_one_out, sequences_of
 from beamwise.sequences.windows import Windows
 from beamwise.training.config import DataConfig
-
-CATALOG_FOLDER = "catalog"
 
 
 @dataclass(frozen=True, eq=False)
