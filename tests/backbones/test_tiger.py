@@ -183,3 +183,12 @@ def test_cache_rows_can_be_selected():
     chosen = rest.map(lambda part: part[rows])
     again, _ = tiger.extend(context.select(rows), chosen, cache.select(rows))
     torch.testing.assert_close(again, hidden[rows])
+
+
+def test_logits_are_fp32_under_lower_precision():
+    tiger = Tiger(SMALL, 23).eval()
+    hidden = torch.randn(2, 3, SMALL.dim)
+    with torch.autocast("cpu", torch.bfloat16):
+        lower = tiger.logits(hidden)
+    assert lower.dtype == torch.float32
+    assert torch.equal(lower, tiger.logits(hidden))

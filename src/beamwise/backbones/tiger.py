@@ -262,9 +262,12 @@ class Tiger(nn.Module):
     ) -> Float[Tensor, "*nodes scored"]:
         """Scores of the next token, over the vocabulary or over `tokens` only."""
         weight = self.embedding.weight if tokens is None else self.embedding(tokens)
-        if self.config.scale_output:
-            hidden = hidden * self.config.dim**-0.5
-        return F.linear(hidden, weight)
+        # bf16 would round a logit of 10 by 0.03 and reorder the beam; in fp32 they cost nothing
+        with torch.autocast(hidden.device.type, enabled=False):
+            hidden = hidden.to(weight.dtype)
+            if self.config.scale_output:
+                hidden = hidden * self.config.dim**-0.5
+            return F.linear(hidden, weight)
 
     @classmethod
     def from_huggingface(cls, model: T5ForConditionalGeneration) -> Tiger:
