@@ -1,10 +1,11 @@
 import torch
 
 from beamwise import Catalog
-from beamwise.backbones import History, Tiger, TigerConfig
+from beamwise.backbones import History, Tiger
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.search import search
 from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_run import TINY_TIGER
 
 CATALOG = Catalog.from_codes(
     torch.randint(4, (30, 3), generator=torch.Generator().manual_seed(0)), codebook_size=4
@@ -60,15 +61,7 @@ def test_no_gradient_is_kept():
 
 
 def test_a_backbone_in_training_is_searched_without_dropout_and_stays_in_training():
-    config = TigerConfig(
-        dim=8,
-        num_encoder_layers=1,
-        num_decoder_layers=1,
-        num_heads=2,
-        head_dim=4,
-        feedforward_dim=8,
-        dropout=0.5,
-    )
+    config = TINY_TIGER.model_copy(update={"dropout": 0.5})
     tiger = Tiger(config, CATALOG.vocab_size).train()
     first, second = run(tiger, 4), run(tiger, 4)
     assert torch.equal(first.leaf_log_probs, second.leaf_log_probs)

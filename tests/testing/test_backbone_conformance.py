@@ -3,17 +3,9 @@
 import pytest
 import torch
 
-from beamwise.backbones import Tiger, TigerConfig
+from beamwise.backbones import Tiger
 from beamwise.testing.backbone_conformance import BackboneConformance, random_history, random_tree
-
-SMALL = TigerConfig(
-    dim=8,
-    num_encoder_layers=1,
-    num_decoder_layers=1,
-    num_heads=2,
-    head_dim=4,
-    feedforward_dim=8,
-)
+from beamwise.testing.tiny_run import TINY_TIGER
 
 
 class ForwardDiffers(Tiger):
@@ -49,7 +41,7 @@ class LeavesAWeightOut(Tiger):
 def suite_of(broken):
     class Suite(BackboneConformance):
         def make(self):
-            return broken(SMALL, self.vocab_size).double().eval()
+            return broken(TINY_TIGER, self.vocab_size).double().eval()
 
     suite = Suite()
     suite.setup_method()

@@ -9,18 +9,22 @@ from beamwise.training.run_data import RunData
 from beamwise.training.validation import validate, validation_loss
 
 
-@pytest.fixture
-def parts(make_config):
-    config = make_config(objective={"name": "apao-pairwise", "eta": 0.5})
+def parts_of(config):
+    """The config, its data, a fresh backbone and objective, and their batches."""
     data = RunData.load(config.data)
     torch.manual_seed(0)
     backbone = build_backbone(config.backbone, data.catalog.vocab_size)
-    objective = OBJECTIVES["apao-pairwise"](config.objective)
+    objective = OBJECTIVES[config.objective.name](config.objective)
     source = BatchSource(
         backbone, data.catalog, objective.needs, config.training, config.negatives,
         torch.device("cpu"),
     )  # fmt: skip
     return config, data, backbone, objective, source
+
+
+@pytest.fixture
+def parts(make_config):
+    return parts_of(make_config(objective={"name": "apao-pairwise", "eta": 0.5}))
 
 
 def test_loss_is_the_mean_over_the_whole_set_and_changes_nothing(parts):
@@ -58,14 +62,8 @@ def test_the_loss_does_not_depend_on_how_the_set_is_cut(make_config, form):
     for size in (4, 64):
         sizes = {"chunk_size": size, "micro_batch_size": size}
         objective = {"name": "apao-pointwise", "prefix_weights": form}
-        config = make_config(objective=objective, training=sizes)
-        data = RunData.load(config.data)
-        torch.manual_seed(0)
-        backbone = build_backbone(config.backbone, data.catalog.vocab_size)
-        module = OBJECTIVES["apao-pointwise"](config.objective)
-        source = BatchSource(
-            backbone, data.catalog, module.needs, config.training, config.negatives,
-            torch.device("cpu"),
-        )  # fmt: skip
+        _, data, backbone, module, source = parts_of(
+            make_config(objective=objective, training=sizes)
+        )
         losses.append(validation_loss(backbone, module, source, data.validation))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from beamwise.backbones.tiger import TigerConfig
+from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.evaluation import EvaluationConfig
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import DataConfig, RunConfig, TrainingConfig
 from beamwise.training.run import train
-from beamwise.training.run_data import CATALOG_FOLDER
 
 TINY_SHOP = SimulatedShopConfig(num_users=40, num_items=200)
 TINY_TIGER = TigerConfig(
