@@ -240,6 +240,26 @@ def test_version_follows_the_content():
     assert Catalog.from_tokens(rows, item_ids=ids).version in versions
 
 
+def test_retired_items_make_another_version_and_come_back(tmp_path):
+    catalog = golden().with_retired(["b"]).with_retired(["d"])
+    assert catalog.retired is not None
+    assert catalog.retired.tolist() == [False, True, False, True]
+    assert catalog.version not in {golden().version, golden().with_retired(["b"]).version}
+    catalog.save(tmp_path)
+    again = Catalog.load(tmp_path)
+    assert again.version == catalog.version
+    assert again.retired is not None
+    assert again.retired.tolist() == [False, True, False, True]
+    assert golden().with_retired([]).version == golden().version
+
+
+def test_a_catalog_keeps_something_to_recommend():
+    with pytest.raises(ValueError, match="all 4 items would be retired"):
+        golden().with_retired(["a", "b"]).with_retired(["c", "d"])
+    with pytest.raises(ValueError, match="'z'"):
+        golden().with_retired(["z"])
+
+
 def damaged(folder, damage: str) -> None:
     description = json.loads((folder / "catalog.json").read_text())
     table = pl.read_parquet(folder / "tokens.parquet")
@@ -258,6 +278,8 @@ def damaged(folder, damage: str) -> None:
         table.select("item_id").write_parquet(folder / "tokens.parquet")
     elif damage == "lists":
         table.with_columns(pl.col("tokens").arr.to_list()).write_parquet(folder / "tokens.parquet")
+    elif damage == "retired":
+        table.with_columns(retired=pl.lit("no")).write_parquet(folder / "tokens.parquet")
     elif damage == "not json":
         (folder / "catalog.json").write_text("{")
     elif damage == "not a mapping":
@@ -278,6 +300,7 @@ def damaged(folder, damage: str) -> None:
         ("no rows", "holds no arrays of int32 tokens"),
         ("other column", "tokens.parquet is not readable"),
         ("lists", "holds no arrays of int32 tokens"),
+        ("retired", "retired is not true or false everywhere"),
         ("not json", "does not describe a catalog"),
         ("not a mapping", "does not describe a catalog"),
         ("format=99", "has format 99, this version reads 1"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -17,11 +15,11 @@ from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from beamwise._prefix_tree import build_tree, checked_paths
+from beamwise._saved_catalog import SavedCatalog, read_saved, write_saved
 
 END_TOKEN = 1
 NUM_SPECIAL_TOKENS = 2
 """Token 0 starts a decoder and pads, token 1 ends; codes are offset past both."""
-FORMAT = 1
 
 
 class Ragged(NamedTuple):
@@ -72,6 +70,9 @@ class Catalog:
     leaf_item_start: Int32[Tensor, " leaves_and_one"]
     leaf_items: Int32[Tensor, " items"]
     """Item indices grouped by leaf, ascending within a leaf."""
+    retired: Bool[Tensor, " items"] | None = None
+    """Items that may stand in histories but are no longer recommended; None where there are none.
+    Their paths stay legal, so the probabilities of all others stay as they were."""
 
     @classmethod
     def from_tokens(
@@ -176,7 +177,7 @@ class Catalog:
     @cached_property
     def version(self) -> str:
         """Content hash: equal for catalogs with the same items, paths and vocabulary."""
-        return _content_version(self._paths, self.item_ids, self.vocab_size, self.end_token)
+        return self._content.version
 
     # Bulk queries: tensors in, tensors out, on the catalog's device
 
@@ -243,7 +244,23 @@ class Catalog:
             )
         return torch.from_numpy(order[place].astype(np.int64)).to(self.device)
 
-    # Moving and keeping
+    # Changing, moving and keeping
+
+    def with_retired(self, item_ids: Sequence[str]) -> Catalog:
+        """The catalog in which these items, and those retired before, are no longer recommended.
+
+        Raises:
+            ValueError: If an id is not in the catalog, or no item would be left to recommend.
+        """
+        retired = torch.zeros(self.num_items, dtype=torch.bool, device=self.device)
+        retired[self.indices_of(item_ids)] = True
+        if self.retired is not None:
+            retired |= self.retired
+        if bool(retired.all()):
+            raise ValueError(
+                f"all {self.num_items} items would be retired: leave at least one to recommend"
+            )
+        return replace(self, retired=retired if bool(retired.any()) else None)
 
     def to(self, device: torch.device | str) -> Catalog:
         """The same catalog with its arrays on `device`."""
@@ -256,21 +273,7 @@ class Catalog:
 
     def save(self, folder: Path) -> None:
         """Write `tokens.parquet` (a row an item) and `catalog.json` into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tokens = pl.Series("tokens", self._paths, dtype=pl.Array(pl.Int32, self.num_levels))
-        table = pl.DataFrame([self.item_ids.alias("item_id"), tokens])
-        table.write_parquet(folder / "tokens.parquet")
-        description = {
-            "format": FORMAT,
-            "version": self.version,
-            "num_items": self.num_items,
-            "num_levels": self.num_levels,
-            "vocab_size": self.vocab_size,
-            "end_token": self.end_token,
-        }
-        (folder / "catalog.json").write_text(
-            json.dumps(description, indent=1) + "\n", encoding="utf-8"
-        )
+        write_saved(self._content, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Catalog:
@@ -279,19 +282,16 @@ class Catalog:
         Raises:
             ValueError: If a file is missing or unreadable, or the content is not what was saved.
         """
-        recorded, vocab_size, end_token = _read_description(folder / "catalog.json")
-        ids, paths = _read_paths(folder / "tokens.parquet")
-        version = _content_version(paths, ids, vocab_size, end_token)
-        if version != recorded:
-            raise ValueError(
-                f"{folder} was changed or cut short: its content has version {version}, "
-                f"catalog.json says {recorded}; write the catalog again"
-            )
-        return cls(ids, vocab_size, end_token, **build_tree(paths))
+        saved = read_saved(folder)
+        tree = build_tree(saved.paths)
+        retired = None if saved.retired is None else torch.from_numpy(saved.retired)
+        return cls(saved.item_ids, saved.vocab_size, saved.end_token, **tree, retired=retired)
 
     @property
-    def _paths(self) -> np.ndarray:
-        return self.leaf_tokens[self.leaf_of_item.long()].cpu().numpy()
+    def _content(self) -> SavedCatalog:
+        retired = None if self.retired is None else self.retired.cpu().numpy()
+        paths = self.leaf_tokens[self.leaf_of_item.long()].cpu().numpy()
+        return SavedCatalog(self.item_ids, paths, self.vocab_size, self.end_token, retired)
 
     @cached_property
     def _edge_keys(self) -> Int64[Tensor, " edges"]:
@@ -317,45 +317,6 @@ def _checked_ids(item_ids: Sequence[str] | pl.Series | None, num_items: int) -> 
         named = repr(repeated.item()) if len(repeated) else "null"
         raise ValueError(f"item id {named} stands more than once or is null: ids must be unique")
     return ids
-
-
-def _content_version(
-    paths: np.ndarray, ids: pl.Series, vocab_size: int, end_token: int | None
-) -> str:
-    digest = hashlib.sha256(f"{FORMAT} {vocab_size} {end_token} {paths.shape}".encode())
-    digest.update(np.ascontiguousarray(paths).tobytes())
-    digest.update(ids.str.join("\x00").item().encode())
-    return digest.hexdigest()[:16]
-
-
-def _read_description(path: Path) -> tuple[str, int, int | None]:
-    """Version, size of the vocabulary and end token of a saved catalog."""
-    if not path.is_file():
-        raise ValueError(f"no catalog at {path.parent}: {path.name} is missing; write it again")
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        found = description["format"]
-        recorded = description["version"]
-        vocab_size, end_token = description["vocab_size"], description["end_token"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} does not describe a catalog: write it again") from None
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}: write it again")
-    if not isinstance(vocab_size, int) or not isinstance(end_token, int | None):
-        raise ValueError(f"{path}: vocab_size and end_token must be integers: write it again")
-    return recorded, vocab_size, end_token
-
-
-def _read_paths(path: Path) -> tuple[pl.Series, np.ndarray]:
-    try:
-        table = pl.read_parquet(path, columns=["item_id", "tokens"])
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is not readable: {reason}; write the catalog again") from None
-    kind = table.schema["tokens"]
-    if not isinstance(kind, pl.Array) or kind.inner != pl.Int32 or table.is_empty():
-        raise ValueError(f"{path} holds no arrays of int32 tokens: write the catalog again")
-    return table["item_id"], np.ascontiguousarray(table["tokens"].to_numpy())
 
 
 def _expand(

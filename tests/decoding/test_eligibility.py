@@ -30,3 +30,16 @@ def test_shared_and_absent():
     assert rule.of_items(rows[:2], torch.tensor([2, 3])).tolist() == [True, False]
     assert Eligibility(CATALOG, None).below(rows, NODES).all()
     assert Eligibility(CATALOG, None).of_items(rows, NODES).all()
+
+
+def test_retired_items_are_eligible_for_nobody():
+    rows = torch.zeros_like(NODES)
+    retired = CATALOG.with_retired(["1", "3"])  # all of the leaf (2 3)
+    below = [True, True, True, True, False, True]
+    assert Eligibility(retired, None).below(rows, NODES).tolist() == below
+    assert Eligibility(retired, None).of_items(rows[:4], NODES[:4]).tolist() == [
+        True, False, True, False,
+    ]  # fmt: skip
+    by_user = torch.tensor([[True, True, False, False]])
+    below = [True, False, True, False, False, True]
+    assert Eligibility(retired, by_user).below(rows, NODES).tolist() == below

@@ -39,8 +39,9 @@ def beam_search(
         top_k: Leaves and items returned; the last beam width where not given.
         mask: Probabilities are normalised over the whole vocabulary and illegal tokens dropped
             ("after"), or over the catalog's legal tokens ("before"); never over eligible ones.
-        eligible: Items that may be returned, for all users or by user; all where not given. A
-            prefix with nothing eligible below is never entered.
+        eligible: Items that may be returned, for all users or by user; all where not given, and
+            never those that the catalog has retired. A prefix with nothing eligible below is
+            never entered.
         chunk_size: Users searched at a time; changes speed and memory only.
 
     Returns:

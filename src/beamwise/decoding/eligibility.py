@@ -12,7 +12,8 @@ from beamwise.catalog import Catalog
 class Eligibility:
     """Eligible items of a batch of users, as running counts in the order of the leaves.
 
-    The items below a node are one range of that order, so two look-ups count the eligible ones.
+    Items that the catalog has retired are eligible for nobody. The items below a node are one range
+    of that order, so two look-ups count the eligible ones.
     """
 
     def __init__(
@@ -21,6 +22,8 @@ class Eligibility:
         eligible: Bool[Tensor, " items"] | Bool[Tensor, "batch items"] | None,
     ) -> None:
         self._catalog = catalog
+        if catalog.retired is not None:
+            eligible = ~catalog.retired if eligible is None else eligible & ~catalog.retired
         self._by_item = eligible
         if eligible is not None:
             running = eligible[..., catalog.leaf_items.long()].cumsum(-1, dtype=torch.int32)
