@@ -33,6 +33,7 @@ lint: $(VENV)/.installed ## Check style, types and the direction of imports
 
 bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON lines
 	$(VENV)/bin/python benchmarks/catalog_build.py
+	$(VENV)/bin/python benchmarks/prepare.py
 	$(VENV)/bin/python benchmarks/training.py
 	$(VENV)/bin/python benchmarks/beam_search.py
 

@@ -1,4 +1,4 @@
-"""The benchmarks' measuring, and both of them from end to end at a tiny size."""
+"""The benchmarks' measuring, and each of them from end to end at a tiny size."""
 
 import functools
 import importlib
@@ -14,7 +14,7 @@ import torch
 pytest.importorskip("transformers")
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("harness", "workload", "transformers_alternative", "training", "beam_search")
+SCRIPTS = ("harness", "workload", "transformers_alternative", "training", "beam_search", "prepare")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,6 +127,27 @@ def test_beam_search_benchmark(scripts, tiny, capsys):
     fp32, bf16, agreement = of_kind(lines, "comparison")
     assert (fp32["unit"], bf16["target"]) == ("users/s", 20.0)
     assert 0 < agreement["ours"] <= 1
+
+
+@pytest.mark.slow
+def test_prepare_benchmark(scripts, capsys):
+    scripts["prepare"].main(["--rows", "3000", "--users", "100", "--items", "60"])
+    lines = printed(capsys)
+    assert [check["equal"] for check in of_kind(lines, "check")] == [True, True]
+    assert all(0 < check["kept"] <= 3000 for check in of_kind(lines, "check"))
+    for line in of_kind(lines, "comparison"):
+        assert line["ratio"] == pytest.approx(
+            line["alternative_seconds"] / line["seconds"], abs=0.1
+        )
+        assert 0 < line["peak_gib"] < 1
+
+
+def test_prepare_benchmark_stops_where_the_sides_differ(scripts, tmp_path, monkeypatch):
+    prepare = scripts["prepare"]
+    kept = iter([5, 6])
+    monkeypatch.setattr(prepare, "measure", lambda *_: prepare.Round(1.0, 1.0, 1.0, next(kept)))
+    with pytest.raises(RuntimeError, match=r"prepare csv: the sides keep \[5, 6\] interactions"):
+        prepare.compare_on(tmp_path / "a.csv", 1, 1)
 
 
 @pytest.mark.usefixtures("no_data")

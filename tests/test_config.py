@@ -8,6 +8,7 @@ from beamwise.config import (
     Config,
     ConfigError,
     changed_config,
+    merged,
     parse_config,
     read_config,
     write_config,
@@ -97,3 +98,15 @@ def test_settings_can_be_changed_by_file_and_override(tmp_path):
     basket = Basket(owner="ann", fruit=Apple(weight=5))
     found = changed_config(basket, tmp_path / "change.yaml", ["fruit.weight=6"])
     assert found == Basket(owner="bob", fruit=Apple(weight=6))
+
+
+def test_merged_replaces_a_component_of_another_name_and_changes_one_of_the_same():
+    base = {"a": {"name": "x", "size": 1, "deep": {"p": 1, "q": 2}}, "b": 3}
+    assert merged(base, {"a": {"deep": {"q": 5}}}) == {
+        "a": {"name": "x", "size": 1, "deep": {"p": 1, "q": 5}},
+        "b": 3,
+    }
+    assert merged(base, {"a": {"name": "x", "size": 2}})["a"]["deep"] == {"p": 1, "q": 2}
+    assert merged(base, {"a": {"name": "y"}}) == {"a": {"name": "y"}, "b": 3}
+    assert merged(base, {"b": {"c": 1}})["b"] == {"c": 1}
+    assert base["a"]["deep"] == {"p": 1, "q": 2}

@@ -225,7 +225,7 @@ class Catalog:
         """Whether a path ends at each node."""
         return self.child_start[nodes] == self.child_start[nodes + 1]
 
-    def indices_of(self, item_ids: Sequence[str]) -> Int64[Tensor, " items_asked"]:
+    def indices_of(self, item_ids: Sequence[str] | pl.Series) -> Int64[Tensor, " items_asked"]:
         """Item indices of data set ids.
 
         Raises:
@@ -246,7 +246,7 @@ class Catalog:
 
     # Changing, moving and keeping
 
-    def with_retired(self, item_ids: Sequence[str]) -> Catalog:
+    def with_retired(self, item_ids: Sequence[str] | pl.Series) -> Catalog:
         """The catalog in which these items, and those retired before, are no longer recommended.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -39,15 +39,44 @@ class ConfigError(ValueError):
 
 
 def read_config(
-    model: type[AnyConfig], path: Path | None = None, overrides: Sequence[str] = ()
+    model: type[AnyConfig],
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
 ) -> AnyConfig:
     """Read `path` (YAML), apply `key.path=value` overrides in order, and validate.
+
+    Args:
+        model: What the settings are of.
+        path: YAML file of settings; none where not given.
+        overrides: Changes to them.
+        base: Settings that hold where the file says nothing.
 
     Raises:
         ConfigError: If the file is no YAML mapping, an override is malformed, a key is unknown
             (the nearest valid name is shown), or a value is refused.
     """
-    return _validated(model, {}, path, overrides)
+    if base is None:
+        return _validated(model, {}, path, overrides)
+    settings = merged(base, {} if path is None else _read_yaml(path))
+    return _validated(model, settings, None, overrides)
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `base` with `changes` in their place, group by group.
+
+    A component that `changes` chooses by another `name` has none of the settings of `base`.
+    """
+    if "name" in changes and changes["name"] != base.get("name", changes["name"]):
+        return dict(changes)
+    settings = dict(base)
+    for key, value in changes.items():
+        below = settings.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            settings[key] = merged(below, value)
+        else:
+            settings[key] = value
+    return settings
 
 
 def changed_config(

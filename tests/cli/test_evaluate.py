@@ -35,6 +35,40 @@ def test_the_mask_is_a_setting(beamwise, run):
     assert content["settings"]["mask"] == "before"
 
 
+def test_baselines_stand_beside_the_runs(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    outcome = beamwise("evaluate", run, other, "--baselines")
+    assert outcome.status == 0
+    assert outcome.out.count("popularity") == outcome.out.count("item-kNN") == 1
+    value = Evaluation.load(run / "baselines" / "popularity").summary["recall@10"]
+    row = next(line for line in outcome.out.splitlines() if "recall@10" in line)
+    assert f"{value:.4f}" in row
+    for name in ("popularity", "item-kNN"):
+        assert (other / "baselines" / name / "evaluation.json").is_file()
+
+
+def test_json_lines_of_baselines_say_what_they_are(beamwise, run):
+    outcome = beamwise("evaluate", run, "--baselines", "--json", "--split", "validation")
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["run"] for line in lines] == [str(run), "popularity", "item-kNN"]
+    assert [line["baseline"] for line in lines] == [
+        None,
+        {"name": "popularity"},
+        {"name": "item-kNN", "neighbours": 100},
+    ]
+    saved = Evaluation.load(run / "validation" / "baselines" / "item-kNN")
+    assert lines[2]["summary"] == saved.summary
+
+
+def test_runs_that_read_other_data_have_baselines_of_their_own(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("max_history: 20", "max_history: 2"))
+    lines = beamwise("evaluate", run, other, "--baselines", "--json").out.splitlines()
+    names = [json.loads(line)["run"] for line in lines][2:]
+    assert names == ["popularity", "item-kNN", f"popularity ({other})", f"item-kNN ({other})"]
+
+
 DAMAGE = {
     "no config": (lambda run: (run / "config.yaml").unlink(), "config.yaml is missing"),
     "no catalog": (lambda run: shutil.rmtree(run / "catalog"), "no catalog at"),

@@ -55,3 +55,12 @@ def test_facts_and_next_commands(capsys):
     out = capsys.readouterr().out
     assert "3,000" in out
     assert out.endswith("next:\n  beamwise demo\n")
+
+
+def test_a_table_of_mixed_values(capsys):
+    output.print_table("codes [x]", ["level", "error"], [[1, 0.25], [1234, None]])
+    out = capsys.readouterr().out
+    assert "codes [x]" in out
+    assert "0.250" in out
+    assert "1,234" in out
+    assert "None" not in out

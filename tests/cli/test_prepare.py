@@ -29,7 +29,7 @@ def test_the_shop_is_written_and_described(beamwise, tmp_path):
     assert (facts["users"], facts["items"]) == (20, 200)
     assert facts["interactions"] == len(dataset.interactions)
     # all but the first and the last two of every user
-    assert facts["training_targets"] == len(dataset.interactions) - 3 * 20
+    assert facts["targets"]["training"] == len(dataset.interactions) - 3 * 20
     assert facts["folder"] == str(out)
 
 
@@ -61,7 +61,9 @@ def test_published_counts(beamwise, tmp_path, data_folder):
     outcome = beamwise(
         "prepare", "semantic-id-json", data_folder / "office", "--out", tmp_path / "o", "--json"
     )
-    assert json.loads(outcome.out)["training_targets"] == 38_543
+    facts = json.loads(outcome.out)
+    assert facts["targets"]["training"] == 38_543
+    assert "the same users, items and interactions as Office in Table 2" in facts["published"][0]
 
 
 def test_only_what_is_ours_is_replaced(beamwise, tmp_path):
@@ -99,7 +101,9 @@ def test_bad_arguments_are_named(beamwise, tmp_path):
         "no such folder" in beamwise("prepare", "semantic-id-json", tmp_path / "no", *out).complaint
     )
     assert "needs a folder" in beamwise("prepare", "semantic-id-json", *out).complaint
-    assert "reads no folder" in beamwise("prepare", "simulated-shop", "x", *out).complaint
+    assert (
+        "reads no such file or folder" in beamwise("prepare", "simulated-shop", "x", *out).complaint
+    )
     shop = ("prepare", "simulated-shop", *out, "--set")
     assert "did you mean 'num_users'?" in beamwise(*shop, "num_user=3").complaint
     assert "is not key.path=value" in beamwise(*shop, "num_users").complaint
@@ -122,3 +126,31 @@ def test_data_prepared_again_lose_their_old_catalog(beamwise, tmp_path):
     assert not (tmp_path / "shop" / "catalog").exists()
     (tmp_path / "shop" / "notes.txt").write_text("mine")
     assert "--overwrite" in beamwise(*again).complaint
+
+
+def test_a_table_of_the_users_own_columns(beamwise, tmp_path):
+    (tmp_path / "sales.csv").write_text("buyer,sku,when\na,x,1\na,y,2\na,y,2\nb,x,3\n")
+    (tmp_path / "items.csv").write_text("sku,name,colour\nx,Mug,red\ny,Pot,\nz,Jar,blue\n")
+    out = tmp_path / "out"
+    outcome = beamwise(
+        "prepare", "table", tmp_path / "sales.csv", "--items", tmp_path / "items.csv", "--out", out,
+        "--column", "user_id=buyer", "--column", "item_id=sku", "--column", "timestamp=when",
+        "--item-column", "item_id=sku", "--item-column", "title=name",
+    )  # fmt: skip
+    assert outcome.status == 0
+    assert "interactions of a user" in outcome.out
+    dataset = Dataset.load(out)
+    assert dataset.items["title"].to_list() == ["Mug", "Pot", "Jar"]
+    assert len(dataset.interactions) == 3
+    card = json.loads((out / "data_card.json").read_text())
+    assert (card["users"], card["items"], card["items_taken"]) == (2, 3, 2)
+    assert card["notes"]["duplicates_dropped"] == 1
+    assert "# Data card" in (out / "data_card.md").read_text()
+
+
+def test_a_table_named_as_its_source_is_explained(beamwise, tmp_path):
+    (tmp_path / "sales.csv").write_text("user_id,item_id,timestamp\na,x,1\n")
+    complaint = beamwise("prepare", tmp_path / "sales.csv", "--out", tmp_path / "o").complaint
+    assert f"table {tmp_path / 'sales.csv'}" in complaint
+    wrong = ("--out", tmp_path / "o", "--column", "user_id")
+    assert "not NAME=COLUMN" in beamwise("prepare", "table", "x.csv", *wrong).complaint

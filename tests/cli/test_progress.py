@@ -1,6 +1,6 @@
 """Bars on standard error."""
 
-from beamwise.cli.progress import TrainingProgress, UserProgress
+from beamwise.cli.progress import TrainingProgress, UserProgress, WorkProgress
 
 
 def step(number, epoch=0):
@@ -36,3 +36,15 @@ def test_users_are_counted(capsys):
     err = capsys.readouterr().err
     assert "runs/ce" in err
     assert "40/40" in err
+
+
+def test_each_kind_of_work_has_a_bar(capsys):
+    with WorkProgress() as progress:
+        progress("embedding", 5, 10)
+        progress("embedding", 10, 10)
+        progress("quantising", 1, 4)
+    err = capsys.readouterr().err
+    assert "embedding" in err
+    assert "10/10" in err
+    assert "quantising" in err
+    assert "1/4" in err

@@ -42,7 +42,8 @@ def test_bad_input_is_named_and_no_catalog_is_written(beamwise, data, tmp_path):
     pl.read_parquet(path).head(100).write_parquet(path)
     assert "'item-0100' has no semantic ID" in beamwise("tokenize", data).complaint
     path.unlink()
-    assert "has no semantic IDs" in beamwise("tokenize", data).complaint
+    chosen = ("tokenize", data, "--method", "semantic-ids")
+    assert "has no semantic IDs" in beamwise(*chosen).complaint
     (data / "interactions.parquet").write_bytes(b"PAR1")
     assert "not readable as Parquet" in beamwise("tokenize", data).complaint
     assert not (data / "catalog").exists()

@@ -3,14 +3,14 @@
 import polars as pl
 import pytest
 
-from beamwise.data.dataset import Dataset
+from beamwise.data.dataset import Dataset, read_items
 from beamwise.data.interactions import Interactions
 
 
 def interactions(items: list[str]) -> Interactions:
     num = len(items)
     times = pl.Series("timestamp", range(num), dtype=pl.Int64)
-    return Interactions(
+    return Interactions.from_table(
         pl.DataFrame({"user_id": ["a"] * num, "item_id": items}).with_columns(times)
     )
 
@@ -142,3 +142,24 @@ def test_refused(items, semantic_ids, message):
     with pytest.raises(ValueError, match=message) as caught:
         Dataset(interactions(["i0"]), items, semantic_ids)
     assert "\n" not in str(caught.value)
+
+
+def test_embeddings_outlive_the_data_and_catalogs_do_not(tmp_path):
+    dataset().save(tmp_path / "data")
+    for name in ("catalog", "tokenizer", "embeddings"):
+        (tmp_path / "data" / name).mkdir()
+        (tmp_path / "data" / name / "file").write_text(name)
+    dataset(with_ids=False).save(tmp_path / "data")
+    assert names(tmp_path / "data") == ["embeddings", "interactions.parquet", "items.parquet"]
+    assert (tmp_path / "data" / "embeddings" / "file").read_text() == "embeddings"
+
+
+def test_items_are_read_without_interactions(tmp_path):
+    dataset().save(tmp_path / "data")
+    (tmp_path / "data" / "interactions.parquet").unlink()
+    assert read_items(tmp_path / "data").equals(dataset().items)
+    pl.DataFrame({"item_id": ["a"]}).write_parquet(tmp_path / "data" / "items.parquet")
+    with pytest.raises(ValueError, match="data: items have no column 'title'"):
+        read_items(tmp_path / "data")
+    with pytest.raises(ValueError, match="no dataset folder"):
+        read_items(tmp_path / "nothing")

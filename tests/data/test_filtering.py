@@ -17,7 +17,8 @@ pairs = st.lists(
 
 def interactions_of(rows: list[tuple[str, str]]) -> Interactions:
     table = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
-    return Interactions(table.with_columns(timestamp=pl.int_range(pl.len(), dtype=pl.Int64)))
+    times = pl.int_range(pl.len(), dtype=pl.Int64)
+    return Interactions.from_table(table.with_columns(timestamp=times))
 
 
 def naive_core(rows: list[tuple[str, str, int]], k: int) -> list[tuple[str, str, int]]:

@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from beamwise.config import ConfigError, parse_config
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
+from beamwise.evaluation.baselines import ItemKnnConfig, PopularityConfig
 
 SURVIVAL = SurvivalCounts(found=1, pruned=1, best_leaves=8, retained_leaves=6)
 
@@ -36,6 +37,29 @@ def test_reads_back_what_it_wrote(evaluation: Evaluation, survival, tmp_path: Pa
     assert_frame_equal(read.per_user, evaluation.per_user)
     for name in ("summary", "config", "survival", "seconds"):
         assert getattr(read, name) == getattr(evaluation, name)
+
+
+@pytest.mark.parametrize("config", [PopularityConfig(), ItemKnnConfig(neighbours=7)])
+def test_a_baseline_reads_back_with_its_settings(evaluation: Evaluation, config, tmp_path: Path):
+    dataclasses.replace(evaluation, survival=None, baseline=config).save(tmp_path)
+    assert Evaluation.load(tmp_path).baseline == config
+
+
+def test_results_of_before_baselines_are_read(evaluation: Evaluation, tmp_path: Path):
+    evaluation.save(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content.pop("baseline") is None
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    assert Evaluation.load(tmp_path).baseline is None
+
+
+@pytest.mark.parametrize("baseline", [{"name": "none"}, {"name": "popularity", "x": 1}, {}, 7])
+def test_an_unknown_baseline_is_refused(evaluation: Evaluation, baseline, tmp_path: Path):
+    evaluation.save(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    (tmp_path / "evaluation.json").write_text(json.dumps(content | {"baseline": baseline}))
+    with pytest.raises(ValueError, match="is not readable"):
+        Evaluation.load(tmp_path)
 
 
 def test_writes_two_files_and_no_others(evaluation: Evaluation, tmp_path: Path):

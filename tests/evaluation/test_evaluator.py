@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,15 @@ from beamwise.backbones.base import START_TOKEN, History, PrefixNodes, pack_hist
 from beamwise.catalog import Catalog
 from beamwise.data.splitting import Sequences, Targets
 from beamwise.decoding import SearchResult
-from beamwise.evaluation import EvaluationConfig, SurvivalCounts, evaluate_windows, evaluator
+from beamwise.evaluation import (
+    EvaluationConfig,
+    SurvivalCounts,
+    evaluate_baseline,
+    evaluate_windows,
+    evaluator,
+)
+from beamwise.evaluation.baselines import ItemKnn, ItemKnnConfig, Popularity, PopularityConfig
+from beamwise.evaluation.metrics import metrics_at
 from beamwise.sequences.windows import Windows
 
 NUM_USERS = 13
@@ -88,7 +97,7 @@ def make_windows() -> Windows:
     items = torch.randint(0, 20, (int(starts[-1]),), generator=generator, dtype=torch.int32)
     users = pl.Series("user_id", [f"u{u}" for u in range(NUM_USERS)])
     targets = Targets(users=torch.arange(NUM_USERS), positions=lengths - 1)
-    return Windows(Sequences(users, items, starts), targets)
+    return Windows(Sequences(users, items, starts, torch.arange(len(items))), targets)
 
 
 def path_log_prob(
@@ -212,7 +221,10 @@ def test_no_windows_are_refused():
     catalog = make_catalog()
     none = torch.zeros(0, dtype=torch.int64)
     sequences = Sequences(
-        pl.Series("user_id", ["u"]), torch.tensor([1, 2]).int(), torch.tensor([0, 2])
+        pl.Series("user_id", ["u"]),
+        torch.tensor([1, 2]).int(),
+        torch.tensor([0, 2]),
+        torch.arange(2),
     )
     windows = Windows(sequences, Targets(none, none))
     with pytest.raises(ValueError, match="no windows to evaluate"):
@@ -250,6 +262,7 @@ def test_summary_golden(monkeypatch: pytest.MonkeyPatch):
         pl.Series("user_id", ["a", "b", "c"]),
         torch.tensor([0, 0, 1, 2, 2, 4]).int(),
         torch.tensor([0, 2, 4, 6]),
+        torch.arange(6),
     )  # targets 0 (leaf 0), 2 (leaf 1), 4 (leaf 3)
     windows = Windows(sequences, Targets(torch.arange(3), torch.ones(3, dtype=torch.int64)))
     beam = scripted([[0, 1, 2], [0, 1, 2], [0, 1, -1]], exact=[True, False, False])
@@ -315,6 +328,59 @@ def test_summary_golden(monkeypatch: pytest.MonkeyPatch):
     assert alone.summary == expected
 
 
+def make_train() -> Sequences:
+    """Some users with some of the catalog's 20 items, none of them those of `make_windows`."""
+    generator = torch.Generator().manual_seed(5)
+    items = torch.randint(0, 20, (60,), generator=generator, dtype=torch.int32)
+    users = pl.Series("user_id", [f"t{u}" for u in range(12)])
+    return Sequences(users, items, torch.arange(0, 61, 5), torch.arange(60))
+
+
+@pytest.mark.parametrize("batch_size", [4, 20])
+def test_a_baseline_is_counted_as_a_search_is(batch_size):
+    catalog, windows, train = make_catalog(), make_windows(), make_train()
+    config = EvaluationConfig(ks=(1, 3, 20), beam_width=20, batch_size=batch_size, full_sort=True)
+    for baseline in (
+        Popularity(PopularityConfig(), train, 20),
+        ItemKnn(ItemKnnConfig(neighbours=4), train, 20),
+    ):
+        found = evaluate_baseline(baseline, windows, catalog, config)
+        assert found.baseline == baseline.config
+        assert found.survival is None
+        assert not found.config.full_sort
+        rows = torch.arange(NUM_USERS)
+        scores = baseline.scores(windows.histories(rows)).toarray()
+        targets = windows.targets(rows).tolist()
+        for row, target in enumerate(targets):
+            ranked = sorted(range(20), key=lambda i: (-scores[row, i], baseline.places[i]))
+            leaves = list(dict.fromkeys(int(catalog.leaf_of_item[item]) for item in ranked))
+            target_leaf = catalog.leaf_of_item[target][None].long()
+            sizes = torch.bincount(catalog.leaf_of_item)[leaves]
+            by_id = metrics_at(
+                torch.tensor([leaves]), target_leaf, sizes[None], sizes[:1], config.ks
+            )
+            line = found.per_user.row(row, named=True)
+            assert line["item_rank"] == ranked.index(target) + 1
+            for name in ("leaf_rank", "recall@1", "ndcg@1", "recall@3", "ndcg@3", "ndcg@20"):
+                assert line[name] == by_id[name].item()
+            for k in (1, 3, 20):
+                hit = line["item_rank"] <= k
+                assert line[f"recall@{k}_by_item"] == hit
+                gain = 1 / math.log2(1 + line["item_rank"]) if hit else 0
+                assert line[f"ndcg@{k}_by_item"] == pytest.approx(gain)
+        assert found.summary["recall@20_by_item"] == 1
+        assert found.summary["recall@3"] == found.per_user["recall@3"].mean()
+        assert "exact" not in found.summary
+
+
+def test_a_baseline_refuses_what_a_search_refuses():
+    small = Catalog.from_codes(torch.tensor([[0], [1]]), codebook_size=64)
+    train = dataclasses.replace(make_train(), items=make_train().items % 2)
+    baseline = Popularity(PopularityConfig(), train, 2)
+    with pytest.raises(ValueError, match=r"a target has item index \d+, .* items 0\.\.1: use"):
+        evaluate_baseline(baseline, make_windows(), small, CONFIG)
+
+
 def evaluate_on_process(rank: int, folder: Path, batch_size: int) -> None:
     """One of two processes: evaluate, and write what this process was given back."""
     torch.set_num_threads(1)
@@ -324,6 +390,9 @@ def evaluate_on_process(rank: int, folder: Path, batch_size: int) -> None:
     backbone = ToyBackbone(catalog.vocab_size)
     config = CONFIG.model_copy(update={"batch_size": batch_size})
     evaluate_windows(backbone, windows, catalog, config).save(folder / f"{batch_size}-{rank}")
+    popularity = Popularity(PopularityConfig(), make_train(), 20)
+    found = evaluate_baseline(popularity, windows, catalog, config)
+    found.save(folder / f"popularity-{batch_size}-{rank}")
     dist.destroy_process_group()
 
 
@@ -342,3 +411,8 @@ def test_two_processes_give_what_one_gives(
         assert_frame_equal(found.per_user, expected.per_user)
         assert found.summary == expected.summary
         assert found.survival == expected.survival
+        popularity = Popularity(PopularityConfig(), make_train(), 20)
+        counted = evaluate_baseline(popularity, windows, catalog, config)
+        found = evaluator.Evaluation.load(tmp_path / f"popularity-{batch_size}-{rank}")
+        assert_frame_equal(found.per_user, counted.per_user)
+        assert found.summary == counted.summary

@@ -16,6 +16,7 @@ from beamwise.evaluation.metrics import (
     first_item_ranks,
     leaf_ranks,
     metrics_at,
+    metrics_of_ranks,
     ndcg,
     ndcg_by_item,
     recall,
@@ -200,3 +201,20 @@ def test_metrics_at_names_and_values():
     assert columns["ndcg@3"].tolist() == pytest.approx([1 / math.log2(3)] * 2 + [0])
     assert columns["ndcg@3_by_item"].tolist() == pytest.approx([0, 1 / math.log2(3), 0])
     assert columns["ndcg@1"].tolist() == columns["ndcg@1_by_item"].tolist() == [0, 0, 0]
+
+
+def test_metrics_of_known_ranks():
+    # The target's rank is known: 2 among leaves, 3 among items.
+    ranks, first, tied = (torch.tensor([number]) for number in (2, 3, 1))
+    found = metrics_of_ranks(ranks, first, tied, (2, 3))
+    expected = {
+        "recall@2": 1.0,
+        "ndcg@2": 1 / math.log2(3),
+        "recall@3": 1.0,
+        "ndcg@3": 1 / math.log2(3),
+        "recall@2_by_item": 0.0,
+        "ndcg@2_by_item": 0.0,
+        "recall@3_by_item": 1.0,
+        "ndcg@3_by_item": 1 / math.log2(4),
+    }
+    assert {name: values.item() for name, values in found.items()} == pytest.approx(expected)

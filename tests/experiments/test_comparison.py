@@ -1,9 +1,12 @@
 """The rows of a comparison, on evaluations written by hand."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
+from beamwise.evaluation.baselines import PopularityConfig
 from beamwise.experiments.comparison import Row, comparison
 
 
@@ -38,6 +41,14 @@ def test_full_sort_has_rows_of_its_own():
     rows = comparison({"b": evaluation(0.2, counts)})
     assert Row("full sort, by ID", "recall@5", ("0.3000",)) in rows
     assert Row("beam", "of the best items, kept", ("75.0%",)) in rows
+
+
+def test_a_baseline_has_no_search_whose_result_could_be_exact():
+    popularity = replace(evaluation(0.1), baseline=PopularityConfig())
+    del popularity.summary["exact"]
+    rows = comparison({"a": evaluation(0.5), "popularity": popularity})
+    assert Row("beam search, by ID", "recall@5", ("0.5000", "0.1000")) in rows
+    assert Row("beam", "users whose result is proved exact", ("25.0%", None)) in rows
 
 
 def test_nothing_to_compare_is_refused():

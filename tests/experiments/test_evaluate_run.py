@@ -1,6 +1,7 @@
 """Evaluating a run folder equals evaluating its windows, on the data that it was trained on."""
 
 import shutil
+from collections import Counter
 
 import polars as pl
 import pytest
@@ -13,8 +14,10 @@ from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows
 from beamwise.experiments.evaluate_run import (
     data_of,
     evaluate,
+    evaluate_baselines,
     part_of,
     result_folder,
+    save_baselines,
     with_changes,
 )
 from beamwise.testing.tiny_run import TINY_EVALUATION
@@ -68,6 +71,36 @@ def test_progress_counts_up_to_all_users(run):
         progress=lambda *counts: told.append(counts),
     )
     assert told == [(16, 40), (32, 40), (40, 40)]
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_baselines_count_training_only(run, split):
+    told = []
+    found = evaluate_baselines(run, split, progress=lambda *counts: told.append(counts))
+    assert list(found) == ["popularity", "item-kNN"]
+    assert told[-1] == (80, 80)
+    opened = open_run(run)
+    taken = Dataset.load(opened.config.data.folder).interactions.table
+    lists = taken.group_by("user_id", maintain_order=True).agg("item_id")["item_id"]
+    counts = Counter(item for items in lists for item in items[:-2])  # the shop's users have >= 3
+    ids = opened.catalog.item_ids.to_list()
+    ranked = sorted(ids, key=lambda item: (-counts[item], ids.index(item)))
+    table = found["popularity"].per_user
+    at = {"test": -1, "validation": -2}[split]
+    assert table["item_id"].to_list() == [items[at] for items in lists]
+    assert table["item_rank"].to_list() == [ranked.index(item) + 1 for item in table["item_id"]]
+    assert not found["item-kNN"].per_user["item_rank"].equals(table["item_rank"])
+    assert found["popularity"].summary.keys() == found["item-kNN"].summary.keys()
+
+
+def test_baselines_are_saved_beside_the_result(run):
+    found = evaluate_baselines(run, "validation", EvaluationConfig(ks=(3,)))
+    save_baselines(result_folder(run, "validation"), found)
+    for name, evaluation in found.items():
+        saved = Evaluation.load(run / "validation" / "baselines" / name)
+        assert saved.summary == evaluation.summary
+        assert saved.baseline.name == name
+        assert "recall@3" in saved.summary
 
 
 def test_data_with_another_catalog_is_refused(run, tmp_path):

@@ -13,7 +13,8 @@ from beamwise.sequences.windows import Windows
 def sequences_of_items(*users: list[int]) -> Sequences:
     starts = torch.tensor([0, *(len(items) for items in users)]).cumsum(0)
     items = torch.tensor([item for items in users for item in items], dtype=torch.int32)
-    return Sequences(pl.Series([f"u{i}" for i in range(len(users))]), items, starts)
+    ids = pl.Series([f"u{i}" for i in range(len(users))])
+    return Sequences(ids, items, starts, torch.arange(len(items)))
 
 
 def targets(*pairs: tuple[int, int]) -> Targets:

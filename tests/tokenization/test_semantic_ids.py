@@ -15,10 +15,10 @@ def dataset(codes: dict[str, list[int | None]] | None, items: str = "xyz") -> Da
     interactions = pl.DataFrame({"user_id": ["a"], "item_id": ["x"], "timestamp": [0]})
     table = pl.DataFrame({"item_id": list(items), "title": list(items)})
     if codes is None:
-        return Dataset(Interactions(interactions), table)
+        return Dataset(Interactions.from_table(interactions), table)
     series = pl.Series("codes", list(codes.values()), dtype=pl.List(pl.Int32))
     ids = pl.DataFrame({"item_id": list(codes)}).with_columns(series)
-    return Dataset(Interactions(interactions), table, ids)
+    return Dataset(Interactions.from_table(interactions), table, ids)
 
 
 CODES: dict[str, list[int | None]] = {"z": [3, 0], "x": [0, 4], "y": [3, 0]}

@@ -86,7 +86,8 @@ def test_weights_without_memory_have_their_micro_batches_whole(make_config):
 def test_parts_without_targets_are_refused(make_config):
     config = make_config()
     data = RunData.load(config.data)
-    sequences = Sequences(data.user_ids, torch.zeros(0).int(), torch.zeros(61).long())
+    empty = torch.zeros(0)
+    sequences = Sequences(data.user_ids, empty.int(), torch.zeros(61).long(), empty.long())
     nothing = Windows(sequences, Targets(torch.arange(0), torch.arange(0)))
     with pytest.raises(ValueError, match="0 training targets for 1 process"):
         source_of(config, data, Needs()).check(nothing, data.validation)

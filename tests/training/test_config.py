@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from beamwise.config import ConfigError, read_config, write_config
+from beamwise.data.splitting import ByTimeConfig, LeaveOneOutConfig
 from beamwise.training.config import RunConfig
 
 PRESETS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -37,6 +38,12 @@ def test_a_written_config_reads_back_equal(tmp_path):
         ("backbone.dimm=3", "did you mean 'dim'"),
         ("objective.name=apao", "unknown objective.name 'apao'; choose one of ce, apao-pointwise"),
         ("objective.betta=3", "unknown setting 'objective.betta'"),
+        (
+            "data.split.name=time",
+            "unknown data.split.name 'time'; choose one of leave-one-out, by-",
+        ),
+        ("data.split.test=0.2", "unknown setting 'data.split.test'"),
+        ("data.split={name: by-time, test: 0.95}", "validation=0.1 and test=0.95 leave nothing"),
         ("training.epochs=0", "training.epochs: Input should be greater than 0 (got 0)"),
         ("early_stopping.metric=auc", "early_stopping.metric"),
         ("early_stopping.metric=recall@7", "evaluation.ks=[5, 10, 20]: add 7 to them"),
@@ -47,6 +54,19 @@ def test_wrong_settings_get_one_line_that_names_them(override, message):
         read_config(RunConfig, PRESETS[0], [override])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_config_of_before_splits_leaves_one_out(tmp_path):
+    (tmp_path / "old.yaml").write_text("out: x\ndata:\n  folder: y\n  max_history: 20\n")
+    assert read_config(RunConfig, tmp_path / "old.yaml").data.split == LeaveOneOutConfig()
+
+
+def test_a_split_by_time_is_written_and_read(tmp_path):
+    asked = ["data.split.name=by-time", "data.split.test=0.2"]
+    config = read_config(RunConfig, PRESETS[0], asked)
+    assert config.data.split == ByTimeConfig(validation=0.1, test=0.2)
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml") == config
 
 
 def test_folders_must_be_set():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from beamwise import Catalog
+from beamwise.data.splitting import ByTimeConfig
 from beamwise.training.config import DataConfig
 from beamwise.training.run_data import RunData
 
@@ -16,6 +17,29 @@ def test_parts_share_the_catalogs_items(shop_folder):
     histories = data.test.histories(torch.arange(60))
     assert histories.shape[1] == 5
     assert int(histories.max()) < data.catalog.num_items
+
+
+def test_the_split_is_a_setting(shop_folder):
+    left_out = RunData.load(DataConfig(folder=shop_folder))
+    timed = RunData.load(DataConfig(folder=shop_folder, split=ByTimeConfig(test=0.2)))
+    total = len(left_out.train) + len(left_out.validation) + len(left_out.test)
+    assert len(timed.train) + len(timed.validation) + len(timed.test) == total
+    assert len(timed.test) == round(0.2 * total)
+    assert len(left_out.train_sequences.items) == total - 60  # and the first items, without 2 each
+    parts = (timed.train_sequences, left_out.train_sequences)
+    assert all(part.user_ids.equals(timed.user_ids) for part in parts)
+    counted = timed.train_sequences.starts.diff()
+    assert int((counted - 1).clamp(min=0).sum()) == len(timed.train)
+
+
+def test_data_that_cannot_be_split_name_the_folder(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    table = pl.read_parquet(copy / "interactions.parquet")
+    positions = pl.int_range(pl.len(), dtype=pl.Int64).over("user_id")
+    table.with_columns(timestamp=positions).write_parquet(copy / "interactions.parquet")
+    with pytest.raises(ValueError, match=r"shop: the data have no times"):
+        RunData.load(DataConfig(folder=copy, split=ByTimeConfig()))
 
 
 def test_a_folder_without_a_catalog_says_what_to_run(shop_folder, tmp_path):

@@ -54,7 +54,7 @@ def demo(
 def recommendations(result: DemoResult) -> dict[str, list[Recommendation]]:
     """What the last run recommends to a few users; by their latest purchases, in words."""
     recommender = load(list(result.runs.values())[-1], device="cpu")
-    users = Dataset.load(result.data).interactions.table["user_id"].unique(maintain_order=True)
+    users = Dataset.load(result.data).interactions.user_ids
     histories = [recommender.history_of_user(user) for user in users.head(USERS_SHOWN)]
     found = recommender.recommend(histories, top_k=ITEMS_SHOWN)
     titles = [recommender.titles_of(history[-HISTORY_SHOWN:]) for history in histories]

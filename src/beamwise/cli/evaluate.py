@@ -10,11 +10,18 @@ from beamwise.cli.output import message, print_comparison, print_json
 from beamwise.cli.parameters import Flag, Json, Settings
 from beamwise.cli.progress import UserProgress
 from beamwise.config import changed_config, read_config
-from beamwise.evaluation import Evaluation, SurvivalCounts
+from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
 from beamwise.experiments import evaluate_run
 from beamwise.experiments.comparison import comparison
-from beamwise.experiments.evaluate_run import data_of, part_of, result_folder, with_changes
-from beamwise.training.config import RunConfig
+from beamwise.experiments.evaluate_run import (
+    data_of,
+    evaluate_baselines,
+    part_of,
+    result_folder,
+    save_baselines,
+    with_changes,
+)
+from beamwise.training.config import DataConfig, RunConfig
 from beamwise.training.run import CONFIG_FILE, open_run
 
 
@@ -23,9 +30,11 @@ def evaluate(
     /,
     *more_runs: Path,
     split: Literal["test", "validation"] = "test",
+    data: Path | None = None,
     beam_width: int | None = None,
     mask: Literal["after", "before"] | None = None,
     full_sort: Flag = False,
+    baselines: Flag = False,
     config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
@@ -34,7 +43,7 @@ def evaluate(
 
     For example:
 
-      beamwise evaluate runs/ce runs/apao --full-sort
+      beamwise evaluate runs/ce runs/apao --full-sort --baselines
       beamwise evaluate runs/ce --split validation --beam-width 50
       beamwise evaluate runs/ce --set ks=[1,10,50] --set beam_width=50
 
@@ -42,27 +51,35 @@ def evaluate(
         run: Run folder that train wrote.
         more_runs: Others to show beside it.
         split: Targets to rank. Results for validation go into a folder of that name in the run's.
+        data: Dataset folder to rank on in place of each run's own: with items added or retired, or
+            tokenized like the run's. Results go into a folder of its name in the run's.
         beam_width: Prefixes kept after each level; cutoffs above it are left out. The run's own
             setting where not given.
         mask: Mask illegal tokens after or before the softmax; as above.
         full_sort: Also rank the whole catalog, and count what the beam lost.
+        baselines: Also rank by popularity and by item-kNN, counted on the training part; results go
+            into the folder baselines beside the run's. Items of the history may be recommended
+            again, as the models do.
         config: YAML file of evaluation settings, in place of the run's own.
         settings: key.path=value of an evaluation setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
     runs = list(dict.fromkeys((run, *more_runs)))
     for folder in runs:  # all of them, before the first long search
-        part_of(data_of(open_run(folder)), split)
+        part_of(data_of(open_run(folder, data=data)), split)
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
-    evaluations = {}
+    evaluations: dict[str, Evaluation] = {}
+    configs: dict[Path, EvaluationConfig] = {}
     for folder in runs:
         own = read_config(RunConfig, folder / CONFIG_FILE).evaluation
-        own = changed_config(own, config, settings)
+        configs[folder] = with_changes(changed_config(own, config, settings), changes)
         with UserProgress(str(folder)) as progress:
             evaluations[str(folder)] = evaluate_run.evaluate(
-                folder, split, with_changes(own, changes), progress=progress
+                folder, split, configs[folder], data=data, progress=progress
             )
+    if baselines:
+        evaluations |= _baselines(configs, split, data)
     if json:
         for name, evaluation in evaluations.items():
             print_json({"run": name, "split": split, **as_json(evaluation)})
@@ -71,7 +88,29 @@ def evaluate(
     counted = " and ".join(f"{count:,}" for count in sorted(users))
     print_comparison(comparison(evaluations), list(evaluations), f"{split} set, {counted} users")
     for folder in runs:
-        message(f"saved in {result_folder(folder, split)}")
+        message(f"saved in {result_folder(folder, split, data)}")
+
+
+def _baselines(
+    configs: dict[Path, EvaluationConfig],
+    split: Literal["test", "validation"],
+    data: Path | None,
+) -> dict[str, Evaluation]:
+    """All baselines, once for runs of the same data and cutoffs, saved with every run.
+
+    By their names; where runs differ in these, later ones by the name and their first run.
+    """
+    found: dict[tuple[DataConfig, tuple[int, ...]], dict[str, Evaluation]] = {}
+    columns: dict[str, Evaluation] = {}
+    for folder, config in configs.items():
+        key = (read_config(RunConfig, folder / CONFIG_FILE).data, config.ks)
+        if key not in found:
+            with UserProgress("baselines") as progress:
+                found[key] = evaluate_baselines(folder, split, config, data=data, progress=progress)
+            where = f" ({folder})" if len(found) > 1 else ""
+            columns |= {f"{name}{where}": result for name, result in found[key].items()}
+        save_baselines(result_folder(folder, split, data), found[key])
+    return columns
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -81,6 +120,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "summary": evaluation.summary,
         "survival": None if survival is None else _counted(survival),
         "settings": evaluation.config.model_dump(mode="json"),
+        "baseline": evaluation.baseline and evaluation.baseline.model_dump(mode="json"),
         "seconds": evaluation.seconds,
     }
 

@@ -14,6 +14,9 @@ from rich.table import Table
 
 from beamwise.experiments.comparison import Row
 
+BAR_WIDTH = 40
+"""Characters of the longest bar of a histogram."""
+
 
 def message(text: str) -> None:
     """Tell the user something, on standard error."""
@@ -36,7 +39,7 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in facts.items():
-        table.add_row(escape(name), escape(f"{value:,}" if isinstance(value, int) else str(value)))
+        table.add_row(escape(name), escape(_written(value)))
     _print(table)
 
 
@@ -54,6 +57,30 @@ def print_comparison(rows: Sequence[Row], runs: Sequence[str], title: str) -> No
             table.add_section()
         previous = row.group
         table.add_row(group, row.measure, *("" if v is None else v for v in row.values))
+    _print(table)
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Rows under a header; numbers to the right."""
+    table = Table(title=escape(title), title_justify="left")
+    for column, name in enumerate(header):
+        is_number = all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_written(value)) for value in row))
+    _print(table)
+
+
+def print_histogram(title: str, what: str, bins: Mapping[str, int]) -> None:
+    """Counts by bin, each with a bar."""
+    table = Table(title=escape(title), title_justify="left", show_edge=False, box=None)
+    table.add_column("", justify="right")
+    table.add_column(escape(what), justify="right")
+    table.add_column("")
+    longest = max(bins.values(), default=0) or 1
+    for name, count in bins.items():
+        bar = "█" * round(BAR_WIDTH * count / longest) or ("▏" if count else "")
+        table.add_row(escape(name), f"{count:,}", bar)
     _print(table)
 
 
@@ -80,6 +107,15 @@ def _print(table: Table) -> None:
     if not console.is_terminal:
         console.width = 200  # a pipe or a file is not cut to a screen's width
     console.print(table)
+
+
+def _written(value: object) -> str:
+    """A value as tables show it; None is an empty cell."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _plain(value: object) -> object:

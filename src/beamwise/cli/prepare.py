@@ -5,13 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from beamwise.cli.output import print_facts, print_json, print_next
+from cyclopts import Parameter
+
+from beamwise.cli.output import message, print_facts, print_histogram, print_json, print_next
 from beamwise.cli.parameters import Flag, Json, Settings, setting
-from beamwise.config import Config, read_config
+from beamwise.config import Config, ConfigError, read_config
+from beamwise.data.card import DataCard, data_card, write_card
 from beamwise.data.dataset import Dataset
+from beamwise.data.published_statistics import data_set_name, published_check
 from beamwise.data.sources import SOURCES
-from beamwise.data.splitting import leave_one_out, sequences_of
+
+Columns = Annotated[tuple[str, ...], Parameter(name="--column", negative="", show_default=False)]
+ItemColumns = Annotated[
+    tuple[str, ...], Parameter(name="--item-column", negative="", show_default=False)
+]
 
 
 def prepare(
@@ -20,64 +29,98 @@ def prepare(
     /,
     *,
     out: Path,
+    items: Path | None = None,
+    column: Columns = (),
+    item_column: ItemColumns = (),
     overwrite: Flag = False,
     config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
-    """Read a source of data and write it as a dataset folder.
+    """Read a source of data, write it as a dataset folder, and describe it in a data card.
 
     For example:
 
-      beamwise prepare simulated-shop --set seed=3 --out data/shop
+      beamwise prepare table sales.csv --items products.csv --out data/mine
+      beamwise prepare table log.parquet --column user_id=buyer --column item_id=sku --out data/log
+      beamwise prepare amazon reviews_Beauty_5.json.gz --items meta_Beauty.json.gz --out data/beauty
+      beamwise prepare movielens downloads/ml-1m --set min_rating=4 --out data/movies
       beamwise prepare semantic-id-json downloads/office --out data/office
+      beamwise prepare simulated-shop --set seed=3 --out data/shop
 
     Args:
-        source: simulated-shop, or semantic-id-json: a folder of *.inter.json and *.index.json.
-        path: Folder to read, for a source that has one.
+        source: table (a CSV, TSV, Parquet or JSON-lines file of your own), amazon, yelp, movielens,
+            semantic-id-json (*.inter.json and *.index.json) or simulated-shop.
+        path: File or folder to read, for a source that has one.
         out: Folder to write.
+        items: File of items and their texts: a table as path is, or the metadata of amazon.
+        column: NAME=COLUMN where the file calls user_id, item_id or timestamp otherwise;
+            timestamp=null where it has no times. May be repeated.
+        item_column: The same for item_id and title of the file of items.
         overwrite: Replace the folder whatever it holds.
         config: YAML file of the source's settings.
         settings: key.path=value of a setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    read_from = _source_config(source, path, config, settings)
+    mapped = [*_mapped("--column", "columns", column)]
+    mapped += _mapped("--item-column", "item_columns", item_column)
+    read_from = _source_config(source, path, items, config, [*mapped, *settings])
     dataset = SOURCES[source].read(read_from)
+    card = data_card(dataset, published=_published(read_from, dataset))
     dataset.save(out, overwrite=overwrite)
-    facts = describe(dataset) | {"folder": out}
+    write_card(card, out)
     if json:
-        print_json({"source": source, **facts})
+        print_json({"source": source, "folder": out, **card.as_dict()})
         return
-    print_facts(f"{source} in {out}", facts)
+    _print_card(f"{source} in {out}", card)
+    message(f"wrote the data card to {out / 'data_card.md'}")
     print_next([f"beamwise tokenize {out}"])
 
 
-def describe(dataset: Dataset) -> dict[str, object]:
-    """How much data there is, and how many targets the parts of the split have."""
-    split = leave_one_out(sequences_of(dataset.interactions, dataset.items["item_id"]))
-    return {
-        "users": dataset.interactions.num_users,
-        "items": len(dataset.items),
-        "interactions": len(dataset.interactions),
-        "training_targets": len(split.train.users),
-        "validation_targets": len(split.validation.users),
-        "test_targets": len(split.test.users),
-    }
+def _print_card(title: str, card: DataCard) -> None:
+    print_facts(title, card.facts())
+    print_histogram("interactions of a user", "users", card.interactions_per_user.histogram)
+    print_histogram("interactions of an item", "items", card.interactions_per_item.histogram)
+    for line in card.published:
+        message(f"published figures: {line}")
+
+
+def _published(source: Config, dataset: Dataset) -> tuple[str, ...]:
+    """What the papers say of a data set of this name, if they know it."""
+    name = data_set_name(source)
+    if name is None:
+        return ()
+    found = dataset.interactions
+    check = published_check(name, found.num_users, found.num_items, len(found))
+    return () if check is None else (check.message,)
+
+
+def _mapped(option: str, group: str, columns: Sequence[str]) -> list[str]:
+    """Overrides that name columns."""
+    for text in columns:
+        if not all(text.partition("=")):
+            raise ConfigError(f"{option} {text!r} is not NAME=COLUMN: write user_id=customer")
+    return [f"{group}.{text}" for text in columns]
 
 
 def _source_config(
-    source: str, path: Path | None, config: Path | None, settings: Sequence[str]
+    source: str, path: Path | None, items: Path | None, config: Path | None, settings: Sequence[str]
 ) -> Config:
     if source not in SOURCES:
         nearest = difflib.get_close_matches(source, SOURCES, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"choose one of {', '.join(SOURCES)}"
+        if Path(source).exists():
+            hint = f"to read that file or folder name its source, as in table {source}"
         raise ValueError(f"unknown source {source!r}; {hint}")
-    model = SOURCES[source].config
-    reads_folder = "folder" in model.model_fields
-    told = config is not None or any(s.startswith("folder=") for s in settings)
-    if reads_folder and path is None and not told:
-        raise ValueError(f"{source} needs a folder: beamwise prepare {source} PATH --out DIR")
-    if path is not None and not reads_folder:
-        raise ValueError(f"{source} reads no folder: leave {str(path)!r} out")
-    given = () if path is None else (setting("folder", path),)
+    model, _, path_setting, items_setting = SOURCES[source]
+    told = config is not None or any(s.startswith(f"{path_setting}=") for s in settings)
+    if path_setting and path is None and not told:
+        raise ValueError(
+            f"{source} needs a {path_setting}: beamwise prepare {source} PATH --out DIR"
+        )
+    given = []
+    for name, value in ((path_setting, path), (items_setting, items)):
+        if value is not None and name is None:
+            raise ValueError(f"{source} reads no such file or folder: leave {str(value)!r} out")
+        given += [] if value is None or name is None else [setting(name, value)]
     return read_config(model, config, (*given, *settings))

@@ -92,3 +92,17 @@ class UserProgress(Bar):
         if self._task is None:
             self._task = self.begin(self._description, total)
         self.show(self._task, done, "users", self._description)
+
+
+class WorkProgress(Bar):
+    """Several kinds of work, one after the other, each with a bar of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        """Show how much of a kind of work is done, and of how much."""
+        if work not in self._tasks:
+            self._tasks[work] = self.begin(work, total)
+        self.show(self._tasks[work], done, "", work)

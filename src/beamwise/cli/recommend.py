@@ -38,6 +38,7 @@ def recommend(
     file: Path | None = None,
     top_k: int = 10,
     beam_width: int | None = None,
+    data: Path | None = None,
     skip_unknown: Flag = False,
     out: Path | None = None,
     json: Json = False,
@@ -49,6 +50,7 @@ def recommend(
       beamwise recommend runs/ce --history item-0004,item-0311 --top-k 5
       beamwise recommend runs/ce --titles "Blue Mug" --titles "Tea Pot"
       beamwise recommend runs/ce --user user-0042 --json
+      beamwise recommend runs/ce --data data/shop --history item-0004,new-item
       beamwise recommend runs/ce --file histories.jsonl --out recommendations.jsonl
 
     Args:
@@ -59,12 +61,14 @@ def recommend(
         file: JSON lines: each a list of item ids, or an object with "history" and maybe "user_id".
         top_k: Items for each history.
         beam_width: Prefixes kept after each level, at least top_k.
+        data: Dataset folder whose catalog and users take the place of the run's own: with items
+            added or retired, or tokenized like the run's.
         skip_unknown: Leave unknown item ids out of histories, instead of refusing them.
         out: File to write JSON lines to, whole or not at all.
         json: Print JSON lines on standard output, no tables.
     """
     _check_one_way(history=history, titles=titles, user=user, file=file)
-    recommender = load(run)
+    recommender = load(run, data=data)
     queries = _queries(recommender, history, titles, user, file)
     lines = 0
     with _output(out) as target:

@@ -11,6 +11,7 @@ from beamwise.cli.progress import TrainingProgress
 from beamwise.config import read_config
 from beamwise.experiments.run_summary import RunSummary, summarise_run
 from beamwise.training.config import RunConfig
+from beamwise.training.presets import preset as settings_of
 from beamwise.training.run import train as train_run
 
 INTERRUPTED = 130
@@ -22,17 +23,20 @@ def train(
     settings: Settings = (),
     out: Path | None = None,
     data: Path | None = None,
+    preset: str | None = None,
     json: Json = False,
 ) -> int:
     """Train a model and write a run folder; the same command continues a run that was stopped.
 
     For example:
 
-      beamwise train --data data/shop --out runs/ce --set training.epochs=5
+      beamwise train --preset small --data data/shop --out runs/ce
       beamwise train --config configs/office-tiger-ce.yaml --data data/office --out runs/office
       beamwise train --data data/shop --out runs/apao --set objective.name=apao-pairwise
 
     Args:
+        preset: Settings that come with the package: small, for a CPU and up to some ten thousand
+            interactions. The file and --set change them; without, the defaults are a paper's.
         config: YAML file of settings; where not given, defaults and --set are all there is.
         out: Run folder to write, short for --set out=...
         data: Prepared and tokenized dataset, short for --set data.folder=...
@@ -40,7 +44,8 @@ def train(
         json: Print JSON lines on standard output, no tables.
     """
     short = [setting(key, path) for key, path in (("out", out), ("data.folder", data)) if path]
-    run = read_config(RunConfig, config, [*settings, *short])
+    base = None if preset is None else settings_of(preset)
+    run = read_config(RunConfig, config, [*settings, *short], base)
     progress = TrainingProgress()
     try:
         with progress:
@@ -67,7 +72,7 @@ def _print_summary(summary: RunSummary, json: bool) -> None:
     print_facts(f"run in {summary.folder}", facts)
     print_next(
         [
-            f"beamwise evaluate {summary.folder} --full-sort",
+            f"beamwise evaluate {summary.folder} --baselines",
             f"beamwise recommend {summary.folder} --user USER_ID",
         ]
     )

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from beamwise.data.interactions import Interactions, read_table
+from beamwise.data.interactions import Interactions
+from beamwise.data.parquet_files import read_table
 
 INTERACTIONS_FILE = "interactions.parquet"
 ITEMS_FILE = "items.parquet"
 SEMANTIC_IDS_FILE = "semantic_ids.parquet"
-CATALOG_FOLDER = "catalog"
+CARD_FILES = ("data_card.md", "data_card.json")
+CATALOG_FOLDER, TOKENIZER_FOLDER = "catalog", "tokenizer"
 """What `beamwise tokenize` adds; it goes with the data that it was made from."""
+QUALITY_FOLDER = "quality"
+"""Its report on the codes."""
+EMBEDDINGS_FOLDER = "embeddings"
+"""Vectors of items by the content that they were made from, so they outlive the dataset."""
+FOLDERS = (CATALOG_FOLDER, TOKENIZER_FOLDER, QUALITY_FOLDER, EMBEDDINGS_FOLDER)
 FILES = (INTERACTIONS_FILE, ITEMS_FILE, SEMANTIC_IDS_FILE)
+ITEM_COLUMNS = {"item_id": pl.String, "title": pl.String}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +42,12 @@ class Dataset:
     order of the rows is that of the item indices."""
     semantic_ids: pl.DataFrame | None = None
     """item_id String and codes List(Int32)."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What the source counted while it read, as rows dropped; not saved."""
 
     def __post_init__(self) -> None:
-        _check_columns("items", self.items, {"item_id": pl.String, "title": pl.String})
-        _check_known("the interactions", self.interactions.table["item_id"], self.items)
+        _check_columns("items", self.items, ITEM_COLUMNS)
+        _check_known("the interactions", self.interactions.item_ids, self.items)
         if self.semantic_ids is not None:
             expected = {"item_id": pl.String, "codes": pl.List(pl.Int32)}
             _check_columns("semantic IDs", self.semantic_ids, expected)
@@ -46,7 +56,8 @@ class Dataset:
     def save(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the tables as Parquet into `folder`: all of them, or after a failure none.
 
-        A dataset that is already there is replaced, its catalog removed; so is an empty folder.
+        A dataset that is already there is replaced, its catalog and tokenizer removed; so is an
+        empty folder. Embeddings stay, since they are found by content.
 
         Args:
             folder: Where to write; parents are made.
@@ -87,6 +98,22 @@ class Dataset:
             raise ValueError(f"{folder}: {error}") from None
 
 
+def read_items(folder: Path) -> pl.DataFrame:
+    """The items of a dataset folder, without its interactions.
+
+    Raises:
+        ValueError: If the folder or its file is missing, or the table is not one of items.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no dataset folder at {folder}: run `beamwise prepare` to make one")
+    items = read_table(folder / ITEMS_FILE)
+    try:
+        _check_columns("items", items, ITEM_COLUMNS)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    return items
+
+
 def _check_columns(name: str, table: pl.DataFrame, expected: Mapping[str, object]) -> None:
     for column, dtype in expected.items():
         if column not in table.columns:
@@ -117,7 +144,7 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
         raise ValueError(f"{folder} is a file: name a folder for the dataset")
     if overwrite or not folder.exists():
         return
-    known = {*FILES, CATALOG_FOLDER}
+    known = {*FILES, *CARD_FILES, *FOLDERS}
     others = sorted(entry.name for entry in folder.iterdir() if entry.name not in known)
     if others:
         raise ValueError(
@@ -138,3 +165,5 @@ def _replace(folder: Path, made: Path) -> None:
     except OSError:
         previous.rename(folder)
         raise
+    if (previous / EMBEDDINGS_FOLDER).is_dir():
+        (previous / EMBEDDINGS_FOLDER).rename(folder / EMBEDDINGS_FOLDER)

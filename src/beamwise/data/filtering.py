@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
+from jaxtyping import Bool, Int32
 
 from beamwise.data.interactions import Interactions
 
@@ -19,22 +19,18 @@ def k_core(interactions: Interactions, k: int) -> Interactions:
     """
     if k < 1:
         raise ValueError(f"k of the k-core must be >= 1, got {k}: 1 keeps everything")
-    users, items = (_dense(interactions.table[name]) for name in ("user_id", "item_id"))
-    kept = np.arange(len(interactions))
-    while len(kept):
-        enough = _frequent(users[kept], k) & _frequent(items[kept], k)
-        if enough.all():
-            break
-        kept = kept[enough]
-    if not len(kept):
-        raise ValueError(f"no interaction is left in the {k}-core of {len(interactions)}: lower k")
-    return Interactions(interactions.table[kept])
+    users, items = interactions.users, interactions.items
+    kept = np.ones(len(interactions), dtype=np.bool_)
+    while kept.any():
+        enough = _frequent(users, kept, k) & _frequent(items, kept, k) & kept
+        if enough.sum() == kept.sum():
+            return interactions.where(kept)
+        kept = enough
+    raise ValueError(f"no interaction is left in the {k}-core of {len(interactions)}: lower k")
 
 
-def _dense(ids: pl.Series) -> np.ndarray:
-    return ids.rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _frequent(owners: np.ndarray, k: int) -> np.ndarray:
-    """Whether each row's owner has at least `k` rows."""
-    return np.bincount(owners)[owners] >= k
+def _frequent(
+    owners: Int32[np.ndarray, " rows"], kept: Bool[np.ndarray, " rows"], k: int
+) -> Bool[np.ndarray, " rows"]:
+    """Whether each row's owner has at least `k` rows that are kept."""
+    return (np.bincount(owners[kept], minlength=owners.max() + 1) >= k)[owners]

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import PositiveInt, model_validator
 
 from beamwise.config import Config
+from beamwise.evaluation.baselines import BASELINES, AnyBaselineConfig
 from beamwise.evaluation.survival import SurvivalCounts
 
 SUMMARY_FILE = "evaluation.json"
@@ -47,20 +48,24 @@ class EvaluationConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Metrics of one backbone on one set of windows."""
+    """Metrics of one backbone, or of one baseline, on one set of windows."""
 
     summary: dict[str, float | int]
     """Means over users, and `users`. `recall@K` and `ndcg@K` count by ID (as the papers do), the
     same with `_by_item` by item, with `_full_sort` at the end under a full sort. `exact` is the
-    share of users whose leaves are proved to be the full sort's."""
+    share of users whose leaves are proved to be the full sort's; a baseline has none."""
     per_user: pl.DataFrame
     """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
-    `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric."""
+    `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Of a
+    baseline, which ranks all items: no `exact`, and `item_rank` for `first_item_rank`."""
     config: EvaluationConfig
+    """Of a baseline, only `ks` and `batch_size` were used."""
     survival: SurvivalCounts | None
     """What the beam lost; None without a full sort."""
     seconds: float
     """Wall time of decoding and counting, of the slowest process."""
+    baseline: AnyBaselineConfig | None = None
+    """What ranked, where it was no backbone."""
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
@@ -73,6 +78,7 @@ class Evaluation:
         content = {
             "summary": self.summary,
             "settings": self.config.model_dump(mode="json"),
+            "baseline": None if self.baseline is None else self.baseline.model_dump(mode="json"),
             "survival": None
             if self.survival is None
             else {"counts": asdict(self.survival), "shares": self.survival.shares()},
@@ -95,13 +101,14 @@ class Evaluation:
         """
         try:
             content = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-            survival = content["survival"]
+            survival, baseline = content["survival"], content.get("baseline")
             return cls(
                 summary=content["summary"],
                 per_user=pl.read_parquet(folder / PER_USER_FILE),
                 config=EvaluationConfig.model_validate(content["settings"]),
                 survival=None if survival is None else SurvivalCounts(**survival["counts"]),
                 seconds=content["seconds"],
+                baseline=baseline and BASELINES[baseline["name"]].config.model_validate(baseline),
             )
         except FileNotFoundError:
             raise ValueError(f"no evaluation in {folder}: run `beamwise evaluate` first") from None

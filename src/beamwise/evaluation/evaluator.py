@@ -1,4 +1,4 @@
-"""Rank every window's target with a backbone, on all processes, and gather the metrics."""
+"""Rank every window's target with a backbone or a baseline, on all processes, gather metrics."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from torch import Tensor
 from beamwise.backbones.base import Backbone, eval_mode
 from beamwise.catalog import Catalog
 from beamwise.decoding import SearchResult, beam_search, full_sort
+from beamwise.evaluation.baselines import Baseline
 from beamwise.evaluation.evaluation import Evaluation, EvaluationConfig
-from beamwise.evaluation.metrics import metrics_at
+from beamwise.evaluation.metrics import metrics_at, metrics_of_ranks
 from beamwise.evaluation.survival import SurvivalCounts, count_survival
+from beamwise.evaluation.target_ranks import ItemOrder, target_ranks
 from beamwise.sequences.windows import Windows
 
-_RANKS = ("leaf_rank", "first_item_rank")
+_RANKS = ("leaf_rank", "first_item_rank", "item_rank")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,23 +57,70 @@ def evaluate_windows(
         ValueError: If there are no windows, a target is not in the catalog, or the search refuses
             the backbone's logits.
     """
+
+    def decode(rows: Int64[Tensor, " rows"]) -> _Part:
+        return _evaluate_batch(backbone, windows, rows, catalog, config)
+
+    with eval_mode(backbone), torch.no_grad():
+        whole, seconds = _on_all_processes(decode, windows, config, progress)
+    survival = whole.survival if config.full_sort else None
+    return Evaluation(_summarise(whole.per_user), whole.per_user, config, survival, seconds)
+
+
+def evaluate_baseline(
+    baseline: Baseline,
+    windows: Windows,
+    catalog: Catalog,
+    config: EvaluationConfig,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Rank each window's target among all items of the catalog by the scores of a baseline.
+
+    Counted as a model's results are, with one difference: a baseline can tell the items of a leaf
+    apart, so by item the target counts at its own rank, and by ID its leaf counts at its best item.
+    Processes are as in `evaluate_windows`.
+
+    Args:
+        baseline: Made for this catalog's items.
+        windows: As in `evaluate_windows`.
+        catalog: What may be recommended; nothing is left out, the history neither.
+        config: Cutoffs and users at once; there is no search whose settings could matter.
+        progress: As in `evaluate_windows`.
+
+    Raises:
+        ValueError: If there are no windows, or a target is not in the catalog.
+    """
+    order = ItemOrder(baseline.places, catalog.leaf_of_item.cpu().numpy())
+
+    def rank(rows: Int64[Tensor, " rows"]) -> _Part:
+        return _rank_batch(baseline, windows, rows, catalog, order, config.ks)
+
+    config = config.model_copy(update={"full_sort": False})
+    whole, seconds = _on_all_processes(rank, windows, config, progress)
+    summary = _summarise(whole.per_user)
+    return Evaluation(summary, whole.per_user, config, None, seconds, baseline.config)
+
+
+def _on_all_processes(
+    evaluate_batch: Callable[[Tensor], _Part],
+    windows: Windows,
+    config: EvaluationConfig,
+    progress: Callable[[int], None] | None,
+) -> tuple[_Part, float]:
+    """All windows' results and the seconds they took; batches are dealt out to the processes."""
     if len(windows) == 0:
         raise ValueError("there are no windows to evaluate: give a split with at least one target")
     begin = time.perf_counter()
     rank, num_processes = _place()
     parts: list[_Part] = []
-    with eval_mode(backbone), torch.no_grad():
-        for rows in _batches(windows, config.batch_size)[rank::num_processes]:
-            parts.append(_evaluate_batch(backbone, windows, rows, catalog, config))
-            if progress is not None:
-                progress(len(rows))
+    for rows in _batches(windows, config.batch_size)[rank::num_processes]:
+        parts.append(evaluate_batch(rows))
+        if progress is not None:
+            progress(len(rows))
     parts, seconds = _gather(parts, time.perf_counter() - begin)
     per_user = pl.concat([part.per_user for part in parts]).sort("row")
     assert len(per_user) == len(windows), "each window is counted once"
-    survival = sum((part.survival for part in parts), SurvivalCounts())
-    return Evaluation(
-        _summarise(per_user), per_user, config, survival if config.full_sort else None, seconds
-    )
+    return _Part(per_user, sum((part.survival for part in parts), SurvivalCounts())), seconds
 
 
 def _batches(windows: Windows, batch_size: int) -> list[Int64[Tensor, " rows"]]:
@@ -88,13 +137,7 @@ def _evaluate_batch(
     config: EvaluationConfig,
 ) -> _Part:
     histories = windows.histories(rows).to(catalog.device)
-    targets = windows.targets(rows)
-    if int(targets.max()) >= catalog.num_items:
-        raise ValueError(
-            f"a target has item index {int(targets.max())}, the catalog has items "
-            f"0..{catalog.num_items - 1}: use the catalog that the windows were made with"
-        )
-    targets = targets.to(catalog.device)
+    targets = _checked_targets(windows, rows, catalog).to(catalog.device)
     target_leaves = catalog.leaf_of_item[targets].long()
     top_k, mask = config.ks[-1], config.mask
     beam = beam_search(backbone, histories, catalog, config.beam_width, top_k, mask)
@@ -116,6 +159,42 @@ def _evaluate_batch(
     return _Part(
         table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks), survival
     )
+
+
+def _rank_batch(
+    baseline: Baseline,
+    windows: Windows,
+    rows: Int64[Tensor, " rows"],
+    catalog: Catalog,
+    order: ItemOrder,
+    ks: tuple[int, ...],
+) -> _Part:
+    targets = _checked_targets(windows, rows, catalog)
+    found = target_ranks(baseline.scores(windows.histories(rows)), targets.numpy(), order)
+    leaf_ranks, item_ranks = (torch.from_numpy(ranks) for ranks in found)
+    sizes = _leaf_sizes(catalog, catalog.leaf_of_item[targets.to(catalog.device)].long())
+    columns = {
+        "row": rows,
+        "target": targets,
+        "leaf_size": sizes.cpu(),
+        "leaf_rank": leaf_ranks,
+        "item_rank": item_ranks,
+        **metrics_of_ranks(leaf_ranks, item_ranks, torch.ones_like(targets), ks),
+    }
+    table = pl.DataFrame({name: values.numpy() for name, values in columns.items()})
+    return _Part(table, SurvivalCounts())
+
+
+def _checked_targets(
+    windows: Windows, rows: Int64[Tensor, " rows"], catalog: Catalog
+) -> Int64[Tensor, " rows"]:
+    targets = windows.targets(rows)
+    if int(targets.max()) >= catalog.num_items:
+        raise ValueError(
+            f"a target has item index {int(targets.max())}, the catalog has items "
+            f"0..{catalog.num_items - 1}: use the catalog that the windows were made with"
+        )
+    return targets
 
 
 def _ranked(

@@ -110,12 +110,30 @@ def metrics_at(
     ranks = leaf_ranks(leaves, target_leaves)
     first = first_item_ranks(ranks, returned_sizes)
     columns = {"leaf_rank": ranks, "first_item_rank": first}
+    return columns | metrics_of_ranks(ranks, first, target_sizes, ks)
+
+
+def metrics_of_ranks(
+    ranks: Int64[Tensor, " batch"],
+    first_ranks: Int64[Tensor, " batch"],
+    tied: Int64[Tensor, " batch"],
+    ks: tuple[int, ...],
+) -> dict[str, Tensor]:
+    """All metrics per user, named as by `metrics_at`.
+
+    Args:
+        ranks: Of each target's leaf among leaves, from 1; -1 where it has none.
+        first_ranks: First rank that each target can have among items, from 1; -1 as above.
+        tied: Ranks among items that the target can have, all as likely; 1 where its rank is known.
+        ks: Cutoffs.
+    """
+    columns: dict[str, Tensor] = {}
     for k in ks:
         columns[f"recall@{k}"] = recall(ranks, k)
         columns[f"ndcg@{k}"] = ndcg(ranks, k)
     for k in ks:
-        columns[f"recall@{k}_by_item"] = recall_by_item(first, target_sizes, k)
-        columns[f"ndcg@{k}_by_item"] = ndcg_by_item(first, target_sizes, k)
+        columns[f"recall@{k}_by_item"] = recall_by_item(first_ranks, tied, k)
+        columns[f"ndcg@{k}_by_item"] = ndcg_by_item(first_ranks, tied, k)
     return columns
 
 

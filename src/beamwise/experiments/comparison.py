@@ -26,8 +26,11 @@ class Row(NamedTuple):
 def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
     """Recall and NDCG by ID and by item under each search, then what the beam lost.
 
+    A baseline ranks all items without a search: its figures stand in the first rows, those of beam
+    search, and nothing in the others.
+
     Args:
-        evaluations: By the name of the run.
+        evaluations: By the name of the run or baseline.
 
     Raises:
         ValueError: If there are none.
@@ -43,7 +46,7 @@ def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
         for metric in ("recall", "ndcg")
         for k in cutoffs
     ]
-    exact = [f"{run.summary['exact']:.1%}" for run in runs]
+    exact = [None if run.baseline else f"{run.summary['exact']:.1%}" for run in runs]
     rows.append(Row("beam", "users whose result is proved exact", tuple(exact)))
     rows.extend(_survival(runs))
     return [row for row in rows if any(value is not None for value in row.values)]

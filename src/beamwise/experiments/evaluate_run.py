@@ -1,4 +1,4 @@
-"""Evaluate a run folder on the data that it was trained on."""
+"""Evaluate a run folder, and baselines beside it, on the data that it was trained on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from accelerate import Accelerator
 
 from beamwise.backbones.base import Backbone
 from beamwise.config import parse_config
-from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows
+from beamwise.evaluation import (
+    BASELINES,
+    Evaluation,
+    EvaluationConfig,
+    evaluate_baseline,
+    evaluate_windows,
+)
 from beamwise.sequences.windows import Windows
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
 Split = Literal["test", "validation"]
 SPLITS: tuple[Split, ...] = ("test", "validation")
+BASELINES_FOLDER = "baselines"
 
 
 def evaluate(
@@ -27,6 +34,7 @@ def evaluate(
     split: Split = "test",
     config: EvaluationConfig | None = None,
     *,
+    data: Path | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Evaluate a run and save the result into its folder (`result_folder`).
@@ -37,52 +45,101 @@ def evaluate(
         run: A run folder.
         split: Which targets.
         config: How to search and what to count; the run's own settings where not given.
+        data: Dataset folder to evaluate on in place of the run's own, of the same tokenizer.
         progress: Told after every batch how many users are done, and of how many.
 
     Raises:
         ValueError: If the run or its data are missing, damaged, or no longer fit each other.
     """
     accelerator = Accelerator()
-    opened = open_run(Path(run), accelerator.device)
-    data = data_of(opened)
-    windows = part_of(data, split)
-    done = 0
-
-    def advance(users: int) -> None:
-        nonlocal done
-        done += users
-        if progress is not None:
-            progress(done, len(windows))
-
+    opened = open_run(Path(run), accelerator.device, _path(data))
+    run_data = data_of(opened)
+    windows = part_of(run_data, split)
     evaluation = evaluate_windows(
         cast(Backbone, opened.backbone),
         windows,
         opened.catalog,
         config or opened.config.evaluation,
-        advance,
+        _counting(progress, len(windows)),
     )
-    evaluation = replace(evaluation, per_user=_named(evaluation.per_user, data, windows))
+    evaluation = replace(evaluation, per_user=_named(evaluation.per_user, run_data, windows))
     if accelerator.is_main_process:
-        evaluation.save(result_folder(opened.folder, split))
+        evaluation.save(result_folder(opened.folder, split, _path(data)))
     return evaluation
 
 
-def result_folder(run: Path, split: Split) -> Path:
-    """Where an evaluation is saved: the run folder for the test, a folder in it for others."""
-    return run if split == "test" else run / split
+def evaluate_baselines(
+    run: Path | str,
+    split: Split = "test",
+    config: EvaluationConfig | None = None,
+    *,
+    data: Path | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Evaluation]:
+    """Rank the targets of a run by every baseline, counted on the run's training part.
+
+    Under torch.distributed every process calls this.
+
+    Args:
+        run: A run folder; its model is not used.
+        split: Which targets.
+        config: Cutoffs and users at once; the run's own settings where not given.
+        data: As for `evaluate`.
+        progress: Told how many rankings are done, and of how many: users times baselines.
+
+    Returns:
+        By the name of the baseline; `save_baselines` keeps them.
+
+    Raises:
+        ValueError: As `evaluate`.
+    """
+    opened = open_run(Path(run), data=_path(data))
+    run_data = data_of(opened)
+    windows = part_of(run_data, split)
+    advance = _counting(progress, len(BASELINES) * len(windows))
+    evaluations: dict[str, Evaluation] = {}
+    for name, kind in BASELINES.items():
+        baseline = kind.fit(kind.config(), run_data.train_sequences, run_data.catalog.num_items)
+        evaluation = evaluate_baseline(
+            baseline, windows, run_data.catalog, config or opened.config.evaluation, advance
+        )
+        per_user = _named(evaluation.per_user, run_data, windows)
+        evaluations[name] = replace(evaluation, per_user=per_user)
+    return evaluations
+
+
+def save_baselines(folder: Path, evaluations: Mapping[str, Evaluation]) -> None:
+    """Write what `evaluate_baselines` gave into a result folder, a folder a baseline.
+
+    Under torch.distributed the first process writes.
+    """
+    if Accelerator().is_main_process:
+        for name, evaluation in evaluations.items():
+            evaluation.save(folder / BASELINES_FOLDER / name)
+
+
+def result_folder(run: Path, split: Split, data: Path | None = None) -> Path:
+    """Where an evaluation is saved: the run folder for the test, a folder in it for the rest.
+
+    Results on other data than the run's own are in a folder named after theirs.
+    """
+    folder = run if data is None else run / f"on-{data.resolve().name}"
+    return folder if split == "test" else folder / split
 
 
 def data_of(run: Run) -> RunData:
-    """The data that a run was trained on.
+    """The data that an opened run is asked about, split as its settings say.
 
     Raises:
-        ValueError: If they are missing or damaged, or their catalog is no longer the run's.
+        ValueError: If they are missing or damaged, or their catalog is not the run's.
     """
-    data = RunData.load(run.config.data)
+    config = run.config.data.model_copy(update={"folder": run.data})
+    data = RunData.load(config)
     if data.catalog.version != run.catalog.version:
         raise ValueError(
-            f"{run.config.data.folder} has catalog {data.catalog.version}, {run.folder} was "
-            f"trained with {run.catalog.version}: restore that data, or train again"
+            f"{run.data} has catalog {data.catalog.version}, {run.folder} was trained with "
+            f"{run.catalog.version}: give --data {run.data} if items were added or retired since, "
+            "else restore that data, or train again"
         )
     return data
 
@@ -96,6 +153,23 @@ def part_of(data: RunData, split: str) -> Windows:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     return data.test if split == "test" else data.validation
+
+
+def _counting(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:
+    """What tells `progress` the sum of the numbers it is called with."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    return advance
+
+
+def _path(folder: Path | str | None) -> Path | None:
+    return None if folder is None else Path(folder)
 
 
 def _named(per_user: pl.DataFrame, data: RunData, windows: Windows) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
@@ -32,19 +31,27 @@ class Recommendation(NamedTuple):
     """Of the item's whole token sequence given the history, in nats."""
 
 
-def load(run_folder: Path | str, device: torch.device | str | None = None) -> Recommender:
+def load(
+    run_folder: Path | str,
+    device: torch.device | str | None = None,
+    *,
+    data: Path | str | None = None,
+) -> Recommender:
     """Open a run folder to recommend from it.
 
     Args:
         run_folder: What training wrote.
         device: Where to compute; a GPU if there is one, where not given.
+        data: Dataset folder whose catalog and users take the place of the run's own: with items
+            added or retired since, or tokenized like the run's.
 
     Raises:
         ValueError: If something that a run folder holds is missing, damaged, or does not fit.
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Recommender(open_run(Path(run_folder), device))
+    later = None if data is None else Path(data)
+    return Recommender(open_run(Path(run_folder), device, later))
 
 
 class Recommender:
@@ -122,9 +129,8 @@ class Recommender:
         Raises:
             ValueError: If the data are missing, or have no such user.
         """
-        folder = self.run.config.data.folder
-        table = Dataset.load(folder).interactions.table
-        items = table.filter(pl.col("user_id") == user_id)["item_id"].to_list()
+        folder = self.run.data
+        items = Dataset.load(folder).interactions.items_of_user(user_id)
         if not items:
             raise ValueError(f"no user {user_id!r} in {folder}: give a user_id of its interactions")
         return items

@@ -1,13 +1,67 @@
-"""The catalog of semantic IDs that come with a dataset."""
+"""Tokenizer `semantic-ids`: codes that come with a dataset, or in a file of the user's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import polars as pl
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
+from pydantic import PositiveInt
 
-from beamwise.catalog import Catalog
-from beamwise.data.dataset import Dataset
+from beamwise.catalog import NUM_SPECIAL_TOKENS, Catalog
+from beamwise.config import Config
+from beamwise.data.dataset import EMBEDDINGS_FOLDER, Dataset
+from beamwise.tokenization.embeddings import AnyEmbeddingConfig, TfidfSvdConfig
+from beamwise.tokenization.embeddings.cache import fit_cached
+from beamwise.tokenization.item_texts import has_texts
+from beamwise.tokenization.item_tokenizer import Progress, named
+from beamwise.tokenization.semantic_id_files import read_semantic_ids
+from beamwise.tokenization.tokenized import Tokenized
+
+
+class SemanticIdsConfig(Config):
+    """Semantic IDs that exist already."""
+
+    name: Literal["semantic-ids"] = "semantic-ids"
+    file: Path | None = None
+    """CSV, TSV or Parquet with item_id and codes, or .npy with a row an item in the dataset's
+    order; those published with the dataset where not given."""
+    codebook_size: PositiveInt | None = None
+    """Codes a level; the smallest power of two that holds every code where not given."""
+    end_token: bool = False
+    """Close every item with an end token, as released code of papers has it."""
+    embedding: AnyEmbeddingConfig = TfidfSvdConfig(missing="blank")
+    """Vectors that the report judges the codes by; the codes do not depend on them."""
+
+
+def tokenize_semantic_ids(
+    config: SemanticIdsConfig, folder: Path, progress: Progress | None = None
+) -> Tokenized:
+    """The catalog of codes that exist already, judged by the items' texts where there are any.
+
+    Raises:
+        ValueError: If the folder is no dataset, or the codes do not fit its items.
+    """
+    dataset = Dataset.load(folder)
+    if config.file is not None:
+        codes = read_semantic_ids(config.file, dataset.items["item_id"])
+        dataset = Dataset(dataset.interactions, dataset.items, codes)
+    catalog = catalog_from_semantic_ids(dataset, config.codebook_size, end_token=config.end_token)
+    num_levels = catalog.num_levels - config.end_token
+    codebook_size = (catalog.vocab_size - NUM_SPECIAL_TOKENS) // num_levels
+    vectors = _judging_vectors(config, dataset.items, folder / EMBEDDINGS_FOLDER, progress)
+    return Tokenized(catalog, codebook_size, num_levels, vectors)
+
+
+def _judging_vectors(
+    config: SemanticIdsConfig, items: pl.DataFrame, cache: Path, progress: Progress | None
+) -> Float32[np.ndarray, "items dim"] | None:
+    if not has_texts(items):
+        return None
+    embedding = config.embedding.at(cache.parent)
+    return fit_cached(embedding, items, cache, named("embedding items", progress))[1]
 
 
 def catalog_from_semantic_ids(
@@ -26,8 +80,8 @@ def catalog_from_semantic_ids(
     """
     if dataset.semantic_ids is None:
         raise ValueError(
-            "the dataset has no semantic IDs: prepare it from a source that has them, "
-            "or make them with `beamwise tokenize`"
+            "the dataset has no semantic IDs: give them with --codes, or make them with "
+            "--method rq-kmeans"
         )
     table = dataset.items.select("item_id").join(
         dataset.semantic_ids, on="item_id", how="left", maintain_order="left"

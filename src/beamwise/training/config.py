@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from beamwise.backbones.tiger import TigerConfig
 from beamwise.config import Config
+from beamwise.data.splitting import AnySplitConfig, LeaveOneOutConfig
 from beamwise.evaluation.evaluation import EvaluationConfig
 from beamwise.objectives import AnyObjectiveConfig
 from beamwise.objectives.cross_entropy import CrossEntropyConfig
@@ -22,6 +23,8 @@ class DataConfig(Config):
     """Folder that `beamwise prepare` wrote and `beamwise tokenize` gave a catalog."""
     max_history: PositiveInt = 20
     """Most recent items of a history that the model reads."""
+    split: AnySplitConfig = LeaveOneOutConfig()
+    """Which interactions are targets of training, of validation and of the test."""
 
 
 class TrainingConfig(Config):

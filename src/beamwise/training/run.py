@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from beamwise.backbones import build_backbone
 from beamwise.backbones.tiger import Tiger
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
-from beamwise.data.dataset import CATALOG_FOLDER
+from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER
 from beamwise.objectives import OBJECTIVES
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
 from beamwise.training.checkpoint import load_weights
 from beamwise.training.config import RunConfig
+from beamwise.training.later_catalog import read_later_catalog
 from beamwise.training.loop import Trainer
 from beamwise.training.run_data import RunData
 
@@ -37,6 +39,9 @@ class Run:
     """`item_id`, `title` and more, in the catalog's order."""
     backbone: Tiger
     """In evaluation mode, with the best weights."""
+    data: Path
+    """The dataset folder whose users and items it is asked about: the one that it was trained on,
+    or a later one."""
 
 
 def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None = None) -> Path:
@@ -65,8 +70,14 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     return config.out
 
 
-def open_run(folder: Path, device: torch.device | str = "cpu") -> Run:
+def open_run(folder: Path, device: torch.device | str = "cpu", data: Path | None = None) -> Run:
     """Open a run folder.
+
+    Args:
+        folder: What training wrote.
+        device: Where the model and the catalog go.
+        data: A dataset folder whose catalog takes the place of the run's own: one with items added
+            or retired later, or tokenized like the run's.
 
     Raises:
         ValueError: If something that a run folder holds is missing, damaged, or does not fit.
@@ -80,7 +91,10 @@ def open_run(folder: Path, device: torch.device | str = "cpu") -> Run:
     items = _read_items(folder / CATALOG_FOLDER / ITEMS_FILE, catalog)
     backbone = build_backbone(config.backbone, catalog.vocab_size)
     load_weights(folder / "checkpoint", backbone)
-    return Run(folder, config, catalog.to(device), items, backbone.to(device).eval())
+    if data is not None:
+        catalog, items = read_later_catalog(data, catalog)
+    backbone = backbone.to(device).eval()
+    return Run(folder, config, catalog.to(device), items, backbone, data or config.data.folder)
 
 
 def _ignore(_: dict[str, Any]) -> None:
@@ -126,6 +140,9 @@ def _describe(config: RunConfig, data: RunData) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     data.catalog.save(config.out / CATALOG_FOLDER)
     data.items.write_parquet(config.out / CATALOG_FOLDER / ITEMS_FILE)
+    if (config.data.folder / TOKENIZER_FOLDER).is_dir():
+        tokenizer = config.out / TOKENIZER_FOLDER
+        shutil.copytree(config.data.folder / TOKENIZER_FOLDER, tokenizer, dirs_exist_ok=True)
     write_config(config, config.out / CONFIG_FILE)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import CATALOG_FOLDER, Dataset
-from beamwise.data.splitting import leave_one_out, sequences_of
+from beamwise.data.splitting import Sequences, sequences_of, split_sequences, training_part
 from beamwise.sequences.windows import Windows
 from beamwise.training.config import DataConfig
 
@@ -25,13 +25,16 @@ class RunData:
     train: Windows
     validation: Windows
     test: Windows
+    train_sequences: Sequences
+    """What training may count: every user's items without the targets of the other parts."""
 
     @classmethod
     def load(cls, config: DataConfig) -> RunData:
-        """Read the folder and split it, leaving the last two items of each user out.
+        """Read the folder and split it as the settings say.
 
         Raises:
-            ValueError: If the folder is no dataset, has no catalog, or the two disagree.
+            ValueError: If the folder is no dataset, has no catalog, the two disagree, or the data
+                cannot be split in that way.
         """
         dataset = Dataset.load(config.folder)
         if not (config.folder / CATALOG_FOLDER).is_dir():
@@ -41,12 +44,16 @@ class RunData:
         catalog = Catalog.load(config.folder / CATALOG_FOLDER)
         items = items_of_catalog(catalog, dataset.items, config.folder)
         sequences = sequences_of(dataset.interactions, catalog.item_ids)
-        split = leave_one_out(sequences)
-        windows = (
+        try:
+            split = split_sequences(sequences, config.split)
+        except ValueError as error:
+            raise ValueError(f"{config.folder}: {error}") from None
+        train, validation, test = (
             Windows(sequences, targets, config.max_history)
             for targets in (split.train, split.validation, split.test)
         )
-        return cls(catalog, items, sequences.user_ids, *windows)
+        counted = training_part(sequences, split)
+        return cls(catalog, items, sequences.user_ids, train, validation, test, counted)
 
 
 def items_of_catalog(catalog: Catalog, items: pl.DataFrame, folder: Path) -> pl.DataFrame:

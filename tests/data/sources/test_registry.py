@@ -9,9 +9,11 @@ from beamwise.data.sources import SOURCES, AnySourceConfig, SimulatedShopConfig,
 
 
 def test_names_agree_with_configs():
-    assert set(SOURCES) == {"semantic-id-json", "simulated-shop"}
+    known = {"semantic-id-json", "simulated-shop", "table", "amazon", "movielens", "yelp"}
+    assert set(SOURCES) == known
     for name, source in SOURCES.items():
         assert source.config.model_fields["name"].default == name
+        assert {source.path, source.items} - {None} <= set(source.config.model_fields)
 
 
 def test_the_union_holds_every_source():

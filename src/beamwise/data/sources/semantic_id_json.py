@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from beamwise.config import Config
 from beamwise.data.dataset import Dataset
 from beamwise.data.filtering import k_core
 from beamwise.data.interactions import Interactions
+from beamwise.data.item_texts import clean_text
 
 CODE_TOKEN = re.compile(r"<[A-Za-z]_([0-9]{1,6})>")
 TEXTS = ("title", "description", "brand", "categories")
@@ -57,7 +57,7 @@ def read_semantic_id_json(config: SemanticIdJsonConfig) -> Dataset:
     items = _read_items(item_file, semantic_ids["item_id"])
     if config.min_interactions:
         interactions = k_core(interactions, config.min_interactions)
-        taken = interactions.table["item_id"].unique().implode()
+        taken = interactions.item_ids.implode()
         items = items.filter(pl.col("item_id").is_in(taken))
         semantic_ids = semantic_ids.filter(pl.col("item_id").is_in(taken))
     return Dataset(interactions, items, semantic_ids)
@@ -138,7 +138,7 @@ def _read_interactions(path: Path) -> Interactions:
     positions = pl.int_ranges(pl.col("item_id").list.len(), dtype=pl.Int64)
     table = table.with_columns(timestamp=positions).explode("item_id", "timestamp")
     try:
-        return Interactions(table)
+        return Interactions.from_table(table)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -193,14 +193,7 @@ def _read_items(path: Path | None, item_ids: pl.Series) -> pl.DataFrame:
                 f"{path}: item {item!r} has {texts!r}: an object with a title is needed"
             )
     columns = {
-        name: [_text(texts_of.get(item, {}).get(name)) for item in item_ids] for name in TEXTS
+        name: [clean_text(texts_of.get(item, {}).get(name)) for item in item_ids] for name in TEXTS
     }
     texts = pl.DataFrame(columns, schema=dict.fromkeys(TEXTS, pl.String))
     return texts.insert_column(0, item_ids)
-
-
-def _text(value: object) -> str | None:
-    """Text on one line without HTML entities; None where there is none."""
-    if not isinstance(value, str):
-        return None
-    return " ".join(html.unescape(value).split()) or None

@@ -140,7 +140,7 @@ def read_simulated_shop(config: SimulatedShopConfig) -> Dataset:
     item_ids = np.array([f"item-{index:04d}" for index in range(config.num_items)])
     users, steps = np.nonzero(visits.histories >= 0)
     times = _times(visits.histories.shape, np.random.default_rng([config.seed, 1]))
-    interactions = Interactions(
+    interactions = Interactions.from_table(
         pl.DataFrame(
             {
                 "user_id": pl.Series([f"user-{u:04d}" for u in range(config.num_users)])[users],

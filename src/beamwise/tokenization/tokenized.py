@@ -1,0 +1,74 @@
+"""A tokenized dataset: its catalog, what the codes can be judged by, and how both are saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from beamwise.catalog import Catalog
+from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER
+from beamwise.tokenization.codes import codes_of
+from beamwise.tokenization.item_tokenizer import ItemTokenizer
+
+VERSIONS_FILE = "versions.jsonl"
+"""In the tokenizer's folder: a line for every catalog that it made, the newest last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenized:
+    """Items with their codes, and what there is to judge the codes by."""
+
+    catalog: Catalog
+    codebook_size: int
+    num_code_levels: int
+    """Levels that a quantizer made; one that only tells equal codes apart comes after them."""
+    vectors: Float32[np.ndarray, "items dim"] | None
+    """The items in the space in which near items should have like codes; None without texts."""
+    tokenizer: ItemTokenizer | None = None
+    """None where codes were given: then no code can be made for further items."""
+    facts: dict[str, int] = field(default_factory=dict)
+    """What settling collisions took."""
+
+    @property
+    def codes(self) -> Int32[np.ndarray, "items levels"]:
+        """Every item's codes."""
+        return codes_of(self.catalog, self.codebook_size)
+
+    def save(self, folder: Path) -> None:
+        """Put catalog and fitted tokenizer into a dataset folder, in place of earlier ones."""
+        with beside(folder) as made:
+            self.catalog.save(made / CATALOG_FOLDER)
+            if self.tokenizer is not None:
+                self.tokenizer.save(made / TOKENIZER_FOLDER)
+                note_version(made / TOKENIZER_FOLDER, self.catalog, {"fitted": True})
+            swap(made, folder, (TOKENIZER_FOLDER, CATALOG_FOLDER))
+
+
+def note_version(folder: Path, catalog: Catalog, change: dict[str, object]) -> None:
+    """Add a line about a new catalog to the history in a tokenizer's folder."""
+    line = {"version": catalog.version, "items": catalog.num_items, **change}
+    with (folder / VERSIONS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder within the dataset's, so on the same file system."""
+    with TemporaryDirectory(prefix=".made-", dir=folder) as made:
+        yield Path(made)
+
+
+def swap(made: Path, folder: Path, names: Sequence[str]) -> None:
+    """Put what was made in the place of what was there; what was not made is removed."""
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).rename(made / f"previous-{name}")
+        if (made / name).exists():
+            (made / name).rename(folder / name)
