@@ -16,6 +16,7 @@ from beamwise.cli.output import json_line, message, print_items, print_json
 from beamwise.cli.parameters import Flag, Json
 from beamwise.serving.recommender import Recommendation, Recommender, load
 
+TOP_K = 10
 AT_ONCE = 1024
 """Histories of a file that are answered together."""
 
@@ -36,7 +37,7 @@ def recommend(
     titles: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     user: str | None = None,
     file: Path | None = None,
-    top_k: int = 10,
+    top_k: int | None = None,
     beam_width: int | None = None,
     data: Path | None = None,
     skip_unknown: Flag = False,
@@ -59,7 +60,7 @@ def recommend(
         titles: A title of the history; repeat the option for each, in time order.
         user: A user of the run's data, whose whole history is read.
         file: JSON lines: each a list of item ids, or an object with "history" and maybe "user_id".
-        top_k: Items for each history.
+        top_k: Items for each history; 10, or all where the catalog has fewer, where not given.
         beam_width: Prefixes kept after each level, at least top_k.
         data: Dataset folder whose catalog and users take the place of the run's own: with items
             added or retired, or tokenized like the run's.
@@ -69,6 +70,7 @@ def recommend(
     """
     _check_one_way(history=history, titles=titles, user=user, file=file)
     recommender = load(run, data=data)
+    top_k = min(TOP_K, recommender.catalog.num_items) if top_k is None else top_k
     queries = _queries(recommender, history, titles, user, file)
     lines = 0
     with _output(out) as target:

@@ -1,0 +1,96 @@
+"""Items that come after training: how well does a model recommend what it has never seen?
+
+A tenth of a simulated shop's items is kept back. A tokenizer and a model are made from the rest;
+then the tokenizer codes the items kept back, and the model ranks the test users who really took one
+of them. The control gives the same new codes to the new items in a random order, so that only what
+the codes say about an item is lost.
+"""
+
+import argparse
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import beamwise
+from beamwise.config import read_config
+from beamwise.data.dataset import Dataset
+from beamwise.data.interactions import Interactions
+from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
+from beamwise.tokenization import QuantizedConfig, tokenize
+from beamwise.tokenization.codes import codes_of
+from beamwise.tokenization.later_items import tokenize_like
+from beamwise.training.presets import preset
+
+CODEBOOK_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The shop before and after the new items came."""
+
+    before: Dataset
+    after: Dataset
+    new_ids: pl.Series
+
+
+def make_shop(num_users: int, seed: int) -> Shop:
+    """Keep every tenth item back, in a random order."""
+    shop = read_simulated_shop(SimulatedShopConfig(num_users=num_users, seed=seed))
+    items = Dataset(shop.interactions, shop.items).items
+    order = np.random.default_rng(seed).permutation(len(items))
+    new_ids = items["item_id"].gather(np.sort(order[::10]))
+    is_old = ~pl.col("item_id").is_in(new_ids.implode())
+    table = Interactions.from_table(shop.interactions.table.filter(is_old))
+    before = Dataset(table, items.filter(is_old))
+    return Shop(before, Dataset(shop.interactions, items), new_ids)
+
+
+def shuffle_new_codes(folder: Path, new_ids: pl.Series, seed: int) -> None:
+    """Deal the new items' codes to them in a random order."""
+    catalog = beamwise.Catalog.load(folder / "catalog")
+    codes = codes_of(catalog, CODEBOOK_SIZE)
+    rows = catalog.indices_of(new_ids).numpy()
+    codes[rows] = codes[np.random.default_rng(seed).permutation(rows)]
+    beamwise.Catalog.from_codes(codes, CODEBOOK_SIZE, catalog.item_ids).save(folder / "catalog")
+
+
+def recall_of(run: Path, data: Path, new_ids: pl.Series) -> pl.DataFrame:
+    """Recall on users whose target is new, and on the others."""
+    per_user = beamwise.evaluate(run, data=data).per_user
+    is_new = pl.col("item_id").is_in(new_ids.implode()).alias("target is new")
+    recall = pl.col("^recall@[0-9]+$").mean()
+    return per_user.group_by(is_new).agg(pl.len().alias("users"), recall).sort("target is new")
+
+
+def main() -> None:
+    """Train without the new items, then rank with them."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--num-users", type=int, default=600)
+    options.add_argument("--epochs", type=int, default=3)
+    options.add_argument("--seed", type=int, default=0)
+    chosen = options.parse_args()
+    folder = Path("new-items")
+    shop = make_shop(chosen.num_users, chosen.seed)
+    before, after, control = (folder / name for name in ("before", "after", "control"))
+    run = folder / "run"
+
+    shop.before.save(before)
+    tokenize(before, QuantizedConfig())
+    changes = [f"out={run}", f"data.folder={before}", f"training.epochs={chosen.epochs}"]
+    beamwise.train(read_config(beamwise.RunConfig, None, changes, preset("small")))
+
+    shop.after.save(after)
+    catalog = tokenize_like(after, before)
+    print(f"{len(shop.new_ids)} of {catalog.num_items} items are new to the model")
+    shutil.copytree(after, control, dirs_exist_ok=True)
+    shuffle_new_codes(control, shop.new_ids, chosen.seed)
+    with pl.Config(tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+        print("new items coded by the tokenizer:", recall_of(run, after, shop.new_ids))
+        print("the same codes, shuffled:", recall_of(run, control, shop.new_ids))
+
+
+if __name__ == "__main__":
+    main()
