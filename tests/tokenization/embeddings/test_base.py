@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from beamwise.tokenization.embeddings import TfidfSvdConfig
-from beamwise.tokenization.embeddings.base import unit_rows
+from beamwise.tokenization.embeddings.base import rows_of, unit_rows
 
 
 def test_unit_rows():
@@ -23,3 +23,8 @@ def test_texts_follow_the_settings():
 def test_no_columns_at_all_are_refused():
     with pytest.raises(ValidationError, match="columns"):
         TfidfSvdConfig(columns=())
+
+
+def test_rows_follow_the_items_asked_for():
+    items = pl.DataFrame({"item_id": ["c", "a", "x", "a"]})
+    assert rows_of(pl.Series(["a", "b", "c"]), items).to_list() == [2, 0, None, 0]

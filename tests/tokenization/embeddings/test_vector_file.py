@@ -64,7 +64,7 @@ def test_ids_that_are_whole_numbers_become_text(tmp_path):
         ("v.npy", np.zeros((1, 1), dtype=complex), "holds complex128"),
         ("v.npy", np.array([[1, 2], [3, np.nan]]), "row 2, column '2': nan is not a finite number"),
         ("v.npy", np.array([[1e39]]), "row 1, column '1': 1e[+]39 is not a finite number of 32"),
-        ("v.parquet", b"PAR1", "is not readable as parquet"),
+        ("v.parquet", b"PAR1", "is not readable as Parquet"),
         ("v.parquet", {"id": ["a"], "x": [1.0]}, "has the columns id, x and 1 rows: give it item"),
         ("v.parquet", {"item_id": ["a"]}, "has the columns item_id and 1 rows"),
         ("v.parquet", {"item_id": [], "x": []}, "and 0 rows"),

@@ -89,3 +89,9 @@ def unit_rows(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, 
     """The vectors scaled to length 1; a vector of zeros stays as it is."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def rows_of(item_ids: pl.Series, items: pl.DataFrame) -> pl.Series:
+    """Where each of `items` stands among `item_ids`; null for one that does not."""
+    rows = pl.DataFrame({"item_id": item_ids}).with_row_index("row")
+    return items.select("item_id").join(rows, "item_id", "left", maintain_order="left")["row"]

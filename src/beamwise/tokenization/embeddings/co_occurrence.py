@@ -28,7 +28,7 @@ from beamwise.data.splitting import (
     split_sequences,
     training_part,
 )
-from beamwise.tokenization.embeddings.base import EmbeddingConfig, Progress, unit_rows
+from beamwise.tokenization.embeddings.base import EmbeddingConfig, Progress, rows_of, unit_rows
 from beamwise.tokenization.embeddings.fingerprint import file_fingerprint, strings_fingerprint
 from beamwise.tokenization.embeddings.state import load_state, save_state
 from beamwise.tokenization.item_texts import check_missing
@@ -80,16 +80,15 @@ class CoOccurrenceEmbedding:
             ValueError: If nobody took an item and `missing` is "refuse", or an item was not there
                 when the embedding was fitted.
         """
-        rows = pl.DataFrame({"item_id": self.item_ids}).with_row_index("row")
-        found = items.select("item_id").join(rows, "item_id", "left", maintain_order="left")["row"]
-        if found.null_count():
-            lost = items["item_id"].filter(found.is_null())
+        rows = rows_of(self.item_ids, items)
+        lost = items["item_id"].filter(rows.is_null())
+        if len(lost):
             raise ValueError(
                 f"item {lost[0]!r} came after the embedding was fitted ({len(lost):,} items did), "
                 "and co-occurrence knows nothing of such items: tokenize all items again by their "
                 "texts, as with --set embedding.name=tfidf-svd"
             )
-        vectors = self.vectors[found.to_numpy()]
+        vectors = self.vectors[rows.to_numpy()]
         is_missing = (vectors == 0).all(axis=1)
         what = "was taken by nobody in the training part"
         check_missing(items["item_id"], is_missing, self.config.missing, what)
@@ -142,8 +141,10 @@ def load_co_occurrence(config: CoOccurrenceConfig, folder: Path) -> CoOccurrence
         ValueError: If it is missing or damaged, or was fitted with other settings.
     """
     facts, arrays = load_state(folder, config)
-    item_ids = pl.Series("item_id", facts["item_ids"], dtype=pl.String)
-    return CoOccurrenceEmbedding(config, item_ids, arrays["vectors"])
+    item_ids, vectors = facts.get("item_ids"), arrays.get("vectors")
+    if item_ids is None or vectors is None or len(item_ids) != len(vectors):
+        raise ValueError(f"the embedding in {folder} is missing or damaged: tokenize again")
+    return CoOccurrenceEmbedding(config, pl.Series("item_id", item_ids, dtype=pl.String), vectors)
 
 
 def co_occurrence_fingerprint(config: CoOccurrenceConfig, items: pl.DataFrame) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from jaxtyping import Float32
 
 from beamwise.data.bad_input import bad_file
-from beamwise.tokenization.embeddings.base import EmbeddingConfig, Progress
+from beamwise.tokenization.embeddings.base import EmbeddingConfig, Progress, rows_of
 from beamwise.tokenization.embeddings.fingerprint import file_fingerprint, strings_fingerprint
 from beamwise.tokenization.embeddings.state import load_state, save_state
 from beamwise.tokenization.embeddings.vector_file import read_vectors
@@ -49,9 +49,8 @@ class FileEmbedding:
         Raises:
             ValueError: If the file has no vector for an item.
         """
-        rows = pl.DataFrame({"item_id": self.item_ids}).with_row_index("row")
-        found = items.select("item_id").join(rows, "item_id", "left", maintain_order="left")
-        missing = found.filter(pl.col("row").is_null())["item_id"]
+        rows = rows_of(self.item_ids, items)
+        missing = items["item_id"].filter(rows.is_null())
         if len(missing):
             raise ValueError(
                 f"{self.config.file} has no vector for item {missing[0]!r} ({len(missing):,} of "
@@ -60,7 +59,7 @@ class FileEmbedding:
             )
         if progress is not None:
             progress(len(items), len(items))
-        return self.vectors[found["row"].to_numpy()]
+        return self.vectors[rows.to_numpy()]
 
     def save(self, folder: Path) -> None:
         """Write how long vectors are and, for a file without ids, whose they are."""

@@ -10,6 +10,7 @@ import polars as pl
 from jaxtyping import Float32, Shaped
 
 from beamwise.data.bad_input import bad_file, bad_value
+from beamwise.data.parquet_files import read_table
 
 FIX = "write the file again with finite numbers"
 
@@ -28,7 +29,7 @@ def read_vectors(path: Path) -> tuple[pl.Series | None, Float32[np.ndarray, "row
     if suffix == ".npy":
         return None, _finite(path, _read_npy(path), None)
     if suffix == ".parquet":
-        table = _read_table(path, pl.read_parquet)
+        table = _read_table(path, lambda path: read_table(path, fix="write it again"))
     elif suffix == ".csv":
         table = _numbers(path, _read_table(path, _read_csv))
     else:
