@@ -15,7 +15,7 @@ from beamwise.backbones import Tiger, TigerConfig
 from beamwise.config import parse_config
 from beamwise.data.dataset import Dataset
 from beamwise.data.sources import SemanticIdJsonConfig, SimulatedShopConfig, read_source
-from beamwise.data.splitting import leave_one_out, sequences_of
+from beamwise.data.splitting import leave_one_out, sequences_of, training_part
 from beamwise.objectives import OBJECTIVES
 from beamwise.sequences.batches import epoch_order
 from beamwise.sequences.windows import Windows
@@ -124,7 +124,8 @@ def _split(dataset: Dataset) -> RunData:
         Windows(sequences, targets, MAX_HISTORY)
         for targets in (split.train, split.validation, split.test)
     )
-    return RunData(catalog, dataset.items, sequences.user_ids, train, validation, test)
+    counted = training_part(sequences, split)
+    return RunData(catalog, dataset.items, sequences.user_ids, train, validation, test, counted)
 
 
 def _office_folder() -> Path | None:

@@ -278,6 +278,11 @@ def damaged(folder, damage: str) -> None:
         table.select("item_id").write_parquet(folder / "tokens.parquet")
     elif damage == "lists":
         table.with_columns(pl.col("tokens").arr.to_list()).write_parquet(folder / "tokens.parquet")
+    elif damage == "other ids":
+        table.rename({"item_id": "id"}).write_parquet(folder / "tokens.parquet")
+    elif damage == "torn table":  # the footer is whole, what it describes is not
+        content = (folder / "tokens.parquet").read_bytes()
+        (folder / "tokens.parquet").write_bytes(content[:4] + bytes(100) + content[104:])
     elif damage == "retired":
         table.with_columns(retired=pl.lit("no")).write_parquet(folder / "tokens.parquet")
     elif damage == "not json":
@@ -294,11 +299,13 @@ def damaged(folder, damage: str) -> None:
     ("damage", "message"),
     [
         ("gone", "no catalog at .* catalog.json is missing"),
-        ("no table", "tokens.parquet is not readable"),
+        ("no table", "no file at .*tokens.parquet: write the catalog again"),
         ("cut table", "tokens.parquet is not readable"),
         ("fewer rows", "was changed or cut short"),
         ("no rows", "holds no arrays of int32 tokens"),
-        ("other column", "tokens.parquet is not readable"),
+        ("other column", "tokens.parquet holds no arrays of int32 tokens"),
+        ("other ids", "tokens.parquet does not name its items"),
+        ("torn table", "tokens.parquet is not readable as Parquet"),
         ("lists", "holds no arrays of int32 tokens"),
         ("retired", "retired is not true or false everywhere"),
         ("not json", "does not describe a catalog"),

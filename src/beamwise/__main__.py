@@ -1,8 +1,22 @@
-"""`python -m beamwise`, which launchers of several processes need."""
+"""The command `beamwise`, also as `python -m beamwise`, which launchers of several processes need."""
 
 import sys
 
-from beamwise.cli.app import main
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command line of the process; returns the exit status.
+
+    Imports take seconds, so an interruption during them is answered as one that comes later is.
+    """
+    try:
+        from beamwise.cli.app import main as run
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Int32
 
+from beamwise.data.parquet_files import read_table
+
 FORMAT = 1
 DESCRIPTION_FILE, TOKENS_FILE = "catalog.json", "tokens.parquet"
 
@@ -95,14 +97,12 @@ def _read_description(path: Path) -> tuple[str, int, int | None]:
 
 def _read_tokens(path: Path) -> tuple[pl.Series, np.ndarray, np.ndarray | None]:
     """Item ids, their paths, and which are retired."""
-    try:
-        table = pl.read_parquet(path).select("item_id", "tokens", pl.col("^retired$"))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is not readable: {reason}; write the catalog again") from None
-    kind = table.schema["tokens"]
+    table = read_table(path, fix="write the catalog again")
+    kind = table.schema.get("tokens")
     if not isinstance(kind, pl.Array) or kind.inner != pl.Int32 or table.is_empty():
         raise ValueError(f"{path} holds no arrays of int32 tokens: write the catalog again")
+    if table.schema.get("item_id") != pl.String or table["item_id"].null_count():
+        raise ValueError(f"{path} does not name its items: write the catalog again")
     retired = None
     if "retired" in table.columns:
         if table.schema["retired"] != pl.Boolean or table["retired"].null_count():

@@ -5,13 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 AnyConfig = TypeVar("AnyConfig", bound="Config")
+CANNOT_BEGIN_YAML = ("%", "@", "`", "\t")
+"""What no plain value of YAML begins with; in an override it begins a text, as %d/%m/%Y."""
+NEEDED = "(needed)"
+"""In the place of a default where there is none."""
 
 
 class Config(BaseModel):
@@ -105,6 +110,97 @@ def write_config(config: Config, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+class SettingRow(NamedTuple):
+    """A setting, as a list of them shows it."""
+
+    key: str
+    """Its path, as `--set` takes it."""
+    default: str
+    """As YAML would have it on one line; `NEEDED` where there is none."""
+    doc: str
+    """What it means, on one line."""
+
+
+def describe_settings(
+    model: type[Config], prefix: str = "", base: Config | None = None
+) -> list[SettingRow]:
+    """Every setting of a model and of the models in it, in their order.
+
+    Where one of several components is chosen by name, the settings of each follow the choice, and
+    their meaning says which component they are of.
+
+    Args:
+        model: What the settings are of.
+        prefix: Path of the model in another one, with its dot.
+        base: A model of the same type, whose values are the defaults; the model's own where none.
+    """
+    values = {} if base is None else dict(base)
+    rows: list[SettingRow] = []
+    for name, field in model.model_fields.items():
+        own = field.get_default(call_default_factory=True, validated_data={})
+        needed = field.is_required() and base is None
+        if not (name == "name" and get_args(field.annotation) == (own,)):  # not a mere tag
+            rows += _rows_of(f"{prefix}{name}", field, NEEDED if needed else values.get(name, own))
+    return rows
+
+
+def changed_settings(config: Config) -> dict[str, Any]:
+    """The settings that differ from their defaults, by path; values as YAML has them."""
+    return _flat(config.model_dump(mode="json", exclude_defaults=True), "")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _rows_of(key: str, field: FieldInfo, default: Any) -> list[SettingRow]:
+    doc = " ".join((field.description or "").split())
+    models = [m for m in reversed(_models_of(field)) if issubclass(m, Config)]
+    if isinstance(field.discriminator, str):
+        return _rows_of_choice(key, field.discriminator, models, default, doc)
+    if models:
+        bases = [default if isinstance(default, model) else None for model in models]
+        both = zip(models, bases, strict=True)
+        return [row for model, base in both for row in describe_settings(model, f"{key}.", base)]
+    if choices := _literals_of(field.annotation):
+        doc = f"{', '.join(choices)}: {doc}".removesuffix(": ")
+    return [SettingRow(key, default if default is NEEDED else _as_yaml(default), doc)]
+
+
+def _rows_of_choice(
+    key: str, tag: str, models: Sequence[type[Config]], default: Any, doc: str
+) -> list[SettingRow]:
+    """The choice itself, then the settings of each component that can be chosen."""
+    chosen = dict(default)[tag] if isinstance(default, Config) else NEEDED
+    choices = ", ".join(str(_tag(model)) for model in models)
+    rows = [SettingRow(f"{key}.{tag}", chosen, f"{choices}: {doc}".removesuffix(": "))]
+    for model in models:
+        base = default if isinstance(default, model) else None
+        for row in describe_settings(model, f"{key}.", base):
+            told = f"with {key}.{tag}={_tag(model)}: {row.doc}"
+            rows.append(row._replace(doc=told.removesuffix(": ")))
+    return rows
+
+
+def _literals_of(annotation: Any) -> list[str]:
+    """The texts that a setting can be, where it can only be some."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [text for below in get_args(annotation) for text in _literals_of(below)]
+
+
+def _as_yaml(value: Any) -> str:
+    """On one line, without the marks of a document."""
+    text = yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _validated(
     model: type[AnyConfig], settings: dict[str, Any], path: Path | None, overrides: Sequence[str]
 ) -> AnyConfig:
@@ -117,6 +213,8 @@ def _validated(
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: give the path of a YAML file")
     if not path.is_file():
         raise ConfigError(f"no config file at {path}: give the path of a YAML file")
     try:
@@ -147,8 +245,8 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a group of settings")
         level = child
     try:
-        level[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+        level[last] = text if text.startswith(CANNOT_BEGIN_YAML) else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
         raise ConfigError(f"--set {override!r}: the value is not readable as YAML") from None
 
 

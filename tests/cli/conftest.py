@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from beamwise.cli.app import main
-from beamwise.testing.tiny_run import tiny_run
+from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_run
 
 
 class Outcome(NamedTuple):
@@ -45,6 +45,14 @@ def tiny(tmp_path_factory) -> Path:
     """A folder with `data` and `run`, for reading only."""
     folder = tmp_path_factory.mktemp("tiny")
     tiny_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory) -> Path:
+    """As `tiny`, on data with a tokenizer that can code further items."""
+    folder = tmp_path_factory.mktemp("fitted")
+    tiny_run(folder, TINY_TOKENIZER)
     return folder
 
 

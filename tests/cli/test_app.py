@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import beamwise as package
+from beamwise.__main__ import main as start
 from beamwise.cli import app
 from beamwise.cli.app import main
 
@@ -107,3 +108,14 @@ def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "beamwise", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == package.__version__
+
+
+def test_an_interruption_while_the_program_loads_is_one_line(monkeypatch, capsys):
+    def interrupted(name, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.__import__", interrupted)
+    status = start()
+    monkeypatch.undo()
+    assert status == 130
+    assert capsys.readouterr() == ("", "stopped\n")

@@ -122,3 +122,35 @@ def test_settings_replace_those_of_the_run(beamwise, run, tmp_path):
     assert {"recall@2", "recall@12"} <= line["summary"].keys()
     outcome = beamwise("evaluate", run, "--set", "beam_widht=3")
     assert "did you mean 'beam_width'" in outcome.complaint
+
+
+def test_other_data_of_the_same_tokenizer(beamwise, fitted, run, tmp_path):
+    fit = shutil.copytree(fitted / "run", tmp_path / "fit")
+    again = shutil.copytree(fitted / "run", tmp_path / "again")
+    later = shutil.copytree(fitted / "data", tmp_path / "later")
+    gone = tmp_path / "gone.csv"
+    gone.write_text("item_id\nitem-0000\n")
+    assert beamwise("tokenize", later, "--retire", gone).status == 0
+    asked = ("--data", later, "--baselines")
+    outcome = beamwise("evaluate", fit, again, *asked)
+    assert outcome.status == 0
+    assert outcome.out.count("popularity") == 1  # runs on the same data, wherever they were trained
+    assert f"saved in {fit / 'on-later'}" in outcome.err
+    for folder in (fit, again):
+        assert Evaluation.load(folder / "on-later").summary["users"] == 40
+        assert (folder / "on-later" / "baselines" / "item-kNN" / "evaluation.json").is_file()
+        assert not (folder / "evaluation.json").exists()
+    beamwise("evaluate", fit, "--data", later, "--split", "validation")
+    assert (fit / "on-later" / "validation" / "evaluation.json").is_file()
+    complaint = beamwise("evaluate", fit, run, "--data", later).complaint
+    assert f"beamwise tokenize {later} --like RUN_DATA" in complaint
+    assert not list(run.glob("on-*"))
+
+
+def test_runs_trained_elsewhere_share_the_baselines_on_other_data(beamwise, fitted, tmp_path):
+    fit, moved = (shutil.copytree(fitted / "run", tmp_path / name) for name in ("fit", "moved"))
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace(str(fitted / "data"), str(tmp_path / "x")))
+    outcome = beamwise("evaluate", fit, moved, "--data", fitted / "data", "--baselines", "--json")
+    names = [json.loads(line)["run"] for line in outcome.out.splitlines()]
+    assert names == [str(fit), str(moved), "popularity", "item-kNN"]

@@ -57,6 +57,26 @@ def test_facts_and_next_commands(capsys):
     assert out.endswith("next:\n  beamwise demo\n")
 
 
+def test_a_histogram_has_bars_in_proportion(capsys):
+    bins = {"1": 2_000, "2-3": 1_000, "4-7": 1, "[8]": 0}
+    output.print_histogram("of [users]", "items", bins)
+    title, header, *rows = capsys.readouterr().out.splitlines()
+    assert title.strip() == "of [users]"
+    assert header.split() == ["items"]
+    assert [row.split() for row in rows] == [
+        ["1", "2,000", "█" * 40],
+        ["2-3", "1,000", "█" * 20],
+        ["4-7", "1", "▏"],  # what is there shows
+        ["[8]", "0"],
+    ]
+
+
+@pytest.mark.parametrize("bins", [{}, {"1": 0}])
+def test_an_empty_histogram_has_no_bars(capsys, bins):
+    output.print_histogram("users", "items", bins)
+    assert "█" not in capsys.readouterr().out
+
+
 def test_a_table_of_mixed_values(capsys):
     output.print_table("codes [x]", ["level", "error"], [[1, 0.25], [1234, None]])
     out = capsys.readouterr().out
@@ -64,3 +84,6 @@ def test_a_table_of_mixed_values(capsys):
     assert "0.250" in out
     assert "1,234" in out
     assert "None" not in out
+    assert "│ 0.250 │" in out  # to the right, though a value is missing: "error" is as wide
+    output.print_table("", ["long header"], [[0.25], [None]])
+    assert "│       0.250 │" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Bars on standard error."""
 
+import pytest
+
 from beamwise.cli.progress import TrainingProgress, UserProgress, WorkProgress
 
 
@@ -48,3 +50,15 @@ def test_each_kind_of_work_has_a_bar(capsys):
     assert "10/10" in err
     assert "quantising" in err
     assert "1/4" in err
+
+
+@pytest.mark.parametrize("bar", [WorkProgress, TrainingProgress])
+def test_a_refusal_stands_alone(capsys, bar):
+    def fail():
+        with bar() as progress:
+            progress(*(["work", 1, 2] if bar is WorkProgress else [step(1)]))
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Recommendations for histories in every form, as tables and as JSON lines."""
 
 import json
+import shutil
 
 import pytest
 
@@ -87,11 +88,14 @@ def test_bad_arguments_are_named(beamwise, tiny, arguments, complaint):
         ('["item-0001"', "line 2 is not JSON"),
         ('{"items": []}', "line 2 is no history"),
         ('["nothing"]', "'nothing'"),
+        ('["\\ud800"]', "line 2 is not JSON (UnicodeEncodeError)"),
+        ('["\udcff"]', "line 2 is not JSON (UnicodeDecodeError)"),
+        ("[" * 100_000, "line 2 is not JSON (RecursionError)"),
     ],
 )
 def test_a_bad_line_is_named_and_no_file_is_left(beamwise, tiny, tmp_path, line, complaint):
     file, out = tmp_path / "histories.jsonl", tmp_path / "new" / "out.jsonl"
-    file.write_text(f'["item-0001"]\n{line}\n')
+    file.write_text(f'["item-0001"]\n{line}\n', errors="surrogateescape")
     outcome = beamwise("recommend", tiny / "run", "--file", file, "--out", out)
     assert complaint in outcome.complaint
     assert list(out.parent.iterdir()) == []
@@ -100,3 +104,38 @@ def test_a_bad_line_is_named_and_no_file_is_left(beamwise, tiny, tmp_path, line,
 def test_a_folder_is_no_file_to_write(beamwise, tiny, tmp_path):
     command = ("recommend", tiny / "run", "--history", "item-0001", "--out", tmp_path)
     assert "is a folder" in beamwise(*command).complaint
+
+
+def test_a_file_may_begin_with_a_mark_and_end_lines_with_two(beamwise, tiny, tmp_path):
+    file = tmp_path / "histories.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf["item-0001"]\r\n\r\n["item-0002"]')
+    written = answers(beamwise("recommend", tiny / "run", "--file", file, "--json").out)
+    assert [answer["history"] for answer in written] == [["item-0001"], ["item-0002"]]
+
+
+def test_new_and_retired_items_without_training(beamwise, fitted, tmp_path):
+    later = shutil.copytree(fitted / "data", tmp_path / "later")
+    run = fitted / "run"
+    ask = ("recommend", run, "--history", "item-0003", "--json")
+    best = answers(beamwise(*ask).out)[0]["recommendations"][0]["item_id"]
+    title = load(run, device="cpu").run.items["title"][7]
+    (tmp_path / "new.csv").write_text(f"item_id,title\nnew,{title}\n")
+    (tmp_path / "gone.csv").write_text(f"item_id\n{best}\n")
+    asked = ("--add", tmp_path / "new.csv", "--retire", tmp_path / "gone.csv")
+    assert beamwise("tokenize", later, *asked).status == 0
+    whole = answers(beamwise(*ask, "--data", later, "--top-k", 201).out)[0]["recommendations"]
+    found = {item["item_id"]: item["title"] for item in whole}
+    assert len(found) == 200
+    assert best not in found
+    assert found["new"] == title
+    mixed = ("recommend", run, "--data", later, "--history", f"{best},new")
+    assert beamwise(*mixed).status == 0
+    assert "'new'" in beamwise("recommend", run, "--history", f"{best},new").complaint
+    user = answers(beamwise("recommend", run, "--data", later, "--user", "user-0001", "--json").out)
+    assert user[0]["user_id"] == "user-0001"
+
+
+def test_data_of_another_tokenizer_are_refused(beamwise, fitted, tiny, tmp_path):
+    ask = ("recommend", fitted / "run", "--history", "item-0003", "--data")
+    assert "beamwise tokenize" in beamwise(*ask, tiny / "data").complaint
+    assert "no dataset folder" in beamwise(*ask, tmp_path / "nothing").complaint

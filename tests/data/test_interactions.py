@@ -34,6 +34,13 @@ def test_sizes():
     assert (len(interactions), interactions.num_users, interactions.num_items) == (3, 2, 2)
 
 
+def test_positions_take_the_place_of_times():
+    taken = Interactions.from_table(table([("b", "x", 5), ("a", "y", 9), ("b", "z", 1)]))
+    placed = taken.with_positions()
+    assert placed.table.rows() == [("b", "z", 0), ("b", "x", 1), ("a", "y", 0)]
+    assert taken.timestamps.tolist() == [1, 5, 9]
+
+
 def test_other_columns_are_dropped():
     given = table([("a", "x", 0)]).with_columns(rating=pl.lit(5.0))
     assert Interactions.from_table(given).table.columns == ["user_id", "item_id", "timestamp"]

@@ -12,8 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamwise.data.splitting import Sequences
-from beamwise.evaluation import baselines
+from beamwise.catalog import Catalog
+from beamwise.data.splitting import Sequences, Targets
+from beamwise.evaluation import EvaluationConfig, baselines, evaluate_baseline
 from beamwise.evaluation.baselines import (
     BASELINES,
     UNIT,
@@ -23,6 +24,8 @@ from beamwise.evaluation.baselines import (
     Popularity,
     PopularityConfig,
 )
+from beamwise.evaluation.metrics import metrics_at
+from beamwise.sequences.windows import Windows
 
 
 def sequences_of(*users: list[int]) -> Sequences:
@@ -125,3 +128,70 @@ def test_registry_makes_baselines_with_their_defaults():
         baseline = kind.fit(kind.config(), GOLDEN, 5)
         assert isinstance(baseline, Baseline)
         assert baseline.config.name == name
+
+
+NUM_USERS = 13
+
+
+def drawn(lengths: list[int], seed: int) -> Sequences:
+    """Users with so many of 20 items."""
+    items = np.random.default_rng(seed).integers(0, 20, sum(lengths)).tolist()
+    return sequences_of(*(items[sum(lengths[:u]) :][:n] for u, n in enumerate(lengths)))
+
+
+def make_catalog() -> Catalog:
+    """20 items on 3 levels of 4 codes, items 16 to 19 on the leaves of items 0 to 3."""
+    numbers = np.random.default_rng(3).permutation(64)[:16]
+    numbers = np.concatenate([numbers, numbers[:4]])
+    return Catalog.from_codes(np.stack([numbers // 16, numbers // 4 % 4, numbers % 4], 1), 4)
+
+
+def make_windows() -> Windows:
+    """User u has 2 + u % 5 items, and the last is the target."""
+    lengths = [2 + u % 5 for u in range(NUM_USERS)]
+    targets = Targets(torch.arange(NUM_USERS), torch.tensor(lengths) - 1)
+    return Windows(drawn(lengths, seed=4), targets)
+
+
+@pytest.mark.parametrize("batch_size", [4, 20])
+def test_a_baseline_is_counted_as_a_search_is(batch_size):
+    catalog, windows, train = make_catalog(), make_windows(), drawn([5] * 12, seed=5)
+    config = EvaluationConfig(ks=(1, 3, 20), beam_width=20, batch_size=batch_size, full_sort=True)
+    for baseline in (
+        Popularity(PopularityConfig(), train, 20),
+        ItemKnn(ItemKnnConfig(neighbours=4), train, 20),
+    ):
+        found = evaluate_baseline(baseline, windows, catalog, config)
+        assert found.baseline == baseline.config
+        assert found.survival is None
+        assert not found.config.full_sort
+        rows = torch.arange(NUM_USERS)
+        scores = baseline.scores(windows.histories(rows)).toarray()
+        targets = windows.targets(rows).tolist()
+        for row, target in enumerate(targets):
+            ranked = sorted(range(20), key=lambda i: (-scores[row, i], baseline.places[i]))
+            leaves = list(dict.fromkeys(int(catalog.leaf_of_item[item]) for item in ranked))
+            target_leaf = catalog.leaf_of_item[target][None].long()
+            sizes = torch.bincount(catalog.leaf_of_item)[leaves]
+            by_id = metrics_at(
+                torch.tensor([leaves]), target_leaf, sizes[None], sizes[:1], config.ks
+            )
+            line = found.per_user.row(row, named=True)
+            assert line["item_rank"] == ranked.index(target) + 1
+            for name in ("leaf_rank", "recall@1", "ndcg@1", "recall@3", "ndcg@3", "ndcg@20"):
+                assert line[name] == by_id[name].item()
+            for k in (1, 3, 20):
+                hit = line["item_rank"] <= k
+                assert line[f"recall@{k}_by_item"] == hit
+                gain = 1 / math.log2(1 + line["item_rank"]) if hit else 0
+                assert line[f"ndcg@{k}_by_item"] == pytest.approx(gain)
+        assert found.summary["recall@20_by_item"] == 1
+        assert found.summary["recall@3"] == found.per_user["recall@3"].mean()
+        assert "exact" not in found.summary
+
+
+def test_a_baseline_refuses_what_a_search_refuses():
+    small = Catalog.from_codes(torch.tensor([[0], [1]]), codebook_size=64)
+    baseline = Popularity(PopularityConfig(), sequences_of([0, 1, 0]), 2)
+    with pytest.raises(ValueError, match=r"a target has item index \d+, .* items 0\.\.1: use"):
+        evaluate_baseline(baseline, make_windows(), small, EvaluationConfig())

@@ -121,6 +121,7 @@ def test_a_missing_file_is_named_in_one_line(evaluation: Evaluation, name: str, 
         ("evaluation.json", '{"summary": {}}'),
         ("evaluation.json", '{"survival": null, "summary": {}, "settings": {"k": 1}}'),
         ("per_user.parquet", "PAR1"),
+        ("per_user.parquet", "PAR1" + "\0" * 40 + "PAR1"),
     ],
 )
 def test_an_unreadable_file_is_named_in_one_line(
@@ -128,7 +129,8 @@ def test_an_unreadable_file_is_named_in_one_line(
 ):
     evaluation.save(tmp_path)
     (tmp_path / name).write_text(text)
-    with pytest.raises(ValueError, match=r"^the evaluation in .* is not readable \(.+$") as caught:
+    message = r"is not readable .*\(.+\): run `beamwise evaluate` again$"
+    with pytest.raises(ValueError, match=message) as caught:
         Evaluation.load(tmp_path)
     assert "\n" not in str(caught.value)
 

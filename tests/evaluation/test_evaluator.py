@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,7 @@ from beamwise.evaluation import (
     evaluate_windows,
     evaluator,
 )
-from beamwise.evaluation.baselines import ItemKnn, ItemKnnConfig, Popularity, PopularityConfig
-from beamwise.evaluation.metrics import metrics_at
+from beamwise.evaluation.baselines import Popularity, PopularityConfig
 from beamwise.sequences.windows import Windows
 
 NUM_USERS = 13
@@ -334,51 +332,6 @@ def make_train() -> Sequences:
     items = torch.randint(0, 20, (60,), generator=generator, dtype=torch.int32)
     users = pl.Series("user_id", [f"t{u}" for u in range(12)])
     return Sequences(users, items, torch.arange(0, 61, 5), torch.arange(60))
-
-
-@pytest.mark.parametrize("batch_size", [4, 20])
-def test_a_baseline_is_counted_as_a_search_is(batch_size):
-    catalog, windows, train = make_catalog(), make_windows(), make_train()
-    config = EvaluationConfig(ks=(1, 3, 20), beam_width=20, batch_size=batch_size, full_sort=True)
-    for baseline in (
-        Popularity(PopularityConfig(), train, 20),
-        ItemKnn(ItemKnnConfig(neighbours=4), train, 20),
-    ):
-        found = evaluate_baseline(baseline, windows, catalog, config)
-        assert found.baseline == baseline.config
-        assert found.survival is None
-        assert not found.config.full_sort
-        rows = torch.arange(NUM_USERS)
-        scores = baseline.scores(windows.histories(rows)).toarray()
-        targets = windows.targets(rows).tolist()
-        for row, target in enumerate(targets):
-            ranked = sorted(range(20), key=lambda i: (-scores[row, i], baseline.places[i]))
-            leaves = list(dict.fromkeys(int(catalog.leaf_of_item[item]) for item in ranked))
-            target_leaf = catalog.leaf_of_item[target][None].long()
-            sizes = torch.bincount(catalog.leaf_of_item)[leaves]
-            by_id = metrics_at(
-                torch.tensor([leaves]), target_leaf, sizes[None], sizes[:1], config.ks
-            )
-            line = found.per_user.row(row, named=True)
-            assert line["item_rank"] == ranked.index(target) + 1
-            for name in ("leaf_rank", "recall@1", "ndcg@1", "recall@3", "ndcg@3", "ndcg@20"):
-                assert line[name] == by_id[name].item()
-            for k in (1, 3, 20):
-                hit = line["item_rank"] <= k
-                assert line[f"recall@{k}_by_item"] == hit
-                gain = 1 / math.log2(1 + line["item_rank"]) if hit else 0
-                assert line[f"ndcg@{k}_by_item"] == pytest.approx(gain)
-        assert found.summary["recall@20_by_item"] == 1
-        assert found.summary["recall@3"] == found.per_user["recall@3"].mean()
-        assert "exact" not in found.summary
-
-
-def test_a_baseline_refuses_what_a_search_refuses():
-    small = Catalog.from_codes(torch.tensor([[0], [1]]), codebook_size=64)
-    train = dataclasses.replace(make_train(), items=make_train().items % 2)
-    baseline = Popularity(PopularityConfig(), train, 2)
-    with pytest.raises(ValueError, match=r"a target has item index \d+, .* items 0\.\.1: use"):
-        evaluate_baseline(baseline, make_windows(), small, CONFIG)
 
 
 def evaluate_on_process(rank: int, folder: Path, batch_size: int) -> None:

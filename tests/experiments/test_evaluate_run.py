@@ -21,6 +21,7 @@ from beamwise.experiments.evaluate_run import (
     with_changes,
 )
 from beamwise.testing.tiny_run import TINY_EVALUATION
+from beamwise.tokenization.later_items import change_items
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
@@ -101,6 +102,52 @@ def test_baselines_are_saved_beside_the_result(run):
         assert saved.summary == evaluation.summary
         assert saved.baseline.name == name
         assert "recall@3" in saved.summary
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_later_data_have_results_of_their_own(fitted, tmp_path, split):
+    run = shutil.copytree(fitted, tmp_path / "run")
+    later = shutil.copytree(open_run(run).data, tmp_path / "later")
+    new = pl.DataFrame({"item_id": ["new"], "title": open_run(run).items["title"][:1]})
+    table = pl.read_parquet(later / "interactions.parquet")
+    last = table.group_by("user_id", maintain_order=True).last()
+    bought = last.with_columns(pl.lit("new").alias("item_id"), pl.col("timestamp") + 1)
+    change_items(later, new)
+    pl.concat([table, bought.select(table.columns)]).write_parquet(later / "interactions.parquet")
+    own = evaluate(run, split)
+    evaluation = evaluate(run, split, data=str(later))
+    assert result_folder(run, split, later) == run / "on-later" / ("" if split == "test" else split)
+    saved = Evaluation.load(result_folder(run, split, later))
+    assert saved.summary == evaluation.summary
+    assert Evaluation.load(result_folder(run, split)).summary == own.summary
+    items = evaluation.per_user["item_id"]
+    if split == "test":
+        assert items.to_list() == ["new"] * 40
+    else:  # every user's list is longer by one
+        assert items.to_list() == last["item_id"].to_list()
+    baselines = evaluate_baselines(run, split, data=later)
+    assert baselines["popularity"].per_user["item_id"].to_list() == items.to_list()
+    if split == "test":  # which nobody took in training, and which is the last of all
+        assert baselines["popularity"].per_user["item_rank"].to_list() == [201] * 40
+
+
+def test_data_of_another_tokenizer_are_refused(run, fitted):
+    other = open_run(fitted).data
+    for ask in (evaluate, evaluate_baselines):
+        with pytest.raises(ValueError, match="tokenize it like the run's data"):
+            ask(run, data=other)
+    assert not list(run.glob("on-*"))
+
+
+def test_items_retired_since_are_said_to_need_data(fitted, tmp_path):
+    opened = open_run(shutil.copytree(fitted, tmp_path / "run"))
+    data = shutil.copytree(opened.data, tmp_path / "data")
+    config = (opened.folder / "config.yaml").read_text()
+    (opened.folder / "config.yaml").write_text(config.replace(str(opened.data), str(data)))
+    change_items(data, retired=["item-0000"])
+    with pytest.raises(ValueError, match=f"give --data {data} if items were added or retired"):
+        evaluate(opened.folder)
+    assert evaluate(opened.folder, data=data).summary["users"] == 40
 
 
 def test_data_with_another_catalog_is_refused(run, tmp_path):

@@ -1,11 +1,15 @@
 """Recommendations equal a direct beam search, whatever form histories come in."""
 
+import shutil
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from beamwise.decoding import beam_search
 from beamwise.serving.recommender import load
+from beamwise.tokenization.later_items import change_items
 
 HISTORIES = [["item-0003", "item-0007"], [], ["item-0100"]]
 INDICES = torch.tensor([[3, 7], [-1, -1], [100, -1]])
@@ -119,3 +123,63 @@ def test_the_history_of_a_user_is_that_of_the_data(recommender):
 def test_loading_takes_a_text_path(recommender):
     again = load(str(recommender.run.folder))
     assert again.catalog.version == recommender.catalog.version
+
+
+@pytest.fixture
+def later(fitted, tmp_path):
+    """The data of the run with an item added that has the title of item 7."""
+    data = shutil.copytree(load(fitted).run.data, tmp_path / "later")
+    items = pl.read_parquet(data / "items.parquet")
+    change_items(data, items[7:8].with_columns(item_id=pl.lit("new")))
+    return data
+
+
+def test_a_model_trained_before_recommends_a_new_item(fitted, later):
+    before, after = load(fitted, "cpu"), load(fitted, "cpu", data=later)
+    found = after.recommend(HISTORIES, top_k=3, eligible=["new"])
+    assert ids(found) == [["new"]] * 3
+    assert {item.title for row in found for item in row} == {before.run.items["title"][7]}
+    assert before.catalog.vocab_size == after.catalog.vocab_size == after.run.backbone.vocab_size
+    with pytest.raises(ValueError, match="'new'"):
+        before.recommend(HISTORIES, eligible=["new"])
+    # its score is what the model gives to its tokens, and the scores of others stay as they were
+    whole = {item.item_id: item.log_prob for item in after.recommend([[]], top_k=201)[0]}
+    assert whole["new"] == pytest.approx(found[1][0].log_prob, abs=1e-5)
+    for item in before.recommend([[]], top_k=200)[0]:
+        assert whole[item.item_id] == pytest.approx(item.log_prob, abs=1e-5)
+
+
+def test_a_new_item_may_stand_in_a_history(fitted, later):
+    after = load(fitted, "cpu", data=later)
+    known, unknown = after.recommend([["new"], []], top_k=5)
+    assert known != unknown
+    with pytest.raises(ValueError, match="'new'"):
+        load(fitted, "cpu").recommend([["new"]])
+    assert after.titles_of(["new"]) == after.titles_of(["item-0007"])
+
+
+def test_a_retired_item_is_never_recommended_but_may_stand_in_a_history(fitted, later):
+    best = load(fitted, "cpu").recommend([["item-0003"]], top_k=1)[0][0].item_id
+    histories = [["item-0003"], [best], [best, "new"], []]
+    before = load(fitted, "cpu", data=later).recommend(histories, top_k=201)
+    change_items(later, retired=[best])
+    after = load(fitted, "cpu", data=later)
+    found = after.recommend(histories, top_k=201)
+    for row, earlier in zip(found, before, strict=True):
+        assert [item for item in ids([earlier])[0] if item != best] == ids([row])[0]
+        assert len(row) == 200
+    assert after.recommend(histories, top_k=5, eligible=[best]) == [[], [], [], []]
+
+
+def test_users_are_those_of_the_later_data(fitted, later):
+    table = pl.read_parquet(later / "interactions.parquet")
+    more = table.tail(1).with_columns(user_id=pl.lit("ann"), item_id=pl.lit("new"))
+    pl.concat([table, more]).write_parquet(later / "interactions.parquet")
+    assert load(fitted, data=str(later)).history_of_user("ann") == ["new"]
+    with pytest.raises(ValueError, match="no user 'ann'"):
+        load(fitted).history_of_user("ann")
+
+
+def test_a_catalog_of_another_tokenizer_is_refused(fitted, recommender):
+    with pytest.raises(ValueError, match="tokenize it like the run's data"):
+        load(fitted, data=recommender.run.data)

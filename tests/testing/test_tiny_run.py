@@ -1,6 +1,6 @@
 """The tiny run is a complete run folder on data of the sizes that it promises."""
 
-from beamwise.testing.tiny_run import TINY_SHOP, tiny_run
+from beamwise.testing.tiny_run import TINY_SHOP, TINY_TOKENIZER, tiny_run
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
@@ -11,3 +11,9 @@ def test_tiny_run_is_a_complete_run_on_the_tiny_shop(tmp_path):
     assert run.catalog.num_items == TINY_SHOP.num_items
     assert len(data.test) == TINY_SHOP.num_users
     assert data.catalog.version == run.catalog.version
+
+
+def test_its_codes_may_come_from_a_tokenizer(tmp_path):
+    run = tiny_run(tmp_path, TINY_TOKENIZER)
+    assert open_run(run).catalog.num_levels == TINY_TOKENIZER.quantizer.num_levels
+    assert (run / "tokenizer").is_dir()

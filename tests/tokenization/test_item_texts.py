@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from beamwise.tokenization.item_texts import check_missing, item_texts
+from beamwise.tokenization.item_texts import check_missing, has_texts, item_texts
 
 ITEMS = pl.DataFrame(
     {
@@ -49,6 +49,22 @@ def test_a_table_with_titles_only_all_null():
 
 def test_no_items():
     assert item_texts(ITEMS[:0]).to_list() == []
+    assert not has_texts(ITEMS[:0])
+
+
+@pytest.mark.parametrize(
+    ("titles", "brands", "expected"),
+    [
+        ([None, None], [None, None], False),
+        ([None, " \u00a0"], ["", None], False),
+        ([None, "Pen"], [None, None], True),
+        ([None, None], ["Norvik", None], True),
+    ],
+)
+def test_any_column_of_text_of_any_item_is_a_text(titles, brands, expected):
+    schema = {"item_id": pl.String, "title": pl.String, "brand": pl.String, "price": pl.Int64}
+    columns = {"item_id": ["a", "b"], "title": titles, "brand": brands, "price": [1, 2]}
+    assert has_texts(pl.DataFrame(columns, schema=schema)) == expected
 
 
 @pytest.mark.parametrize(

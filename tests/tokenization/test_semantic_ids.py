@@ -2,13 +2,18 @@
 
 import itertools
 
+import numpy as np
 import polars as pl
 import pytest
 
 from beamwise.data.dataset import Dataset
 from beamwise.data.interactions import Interactions
 from beamwise.data.sources import SemanticIdJsonConfig, read_source
-from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
+from beamwise.tokenization.semantic_ids import (
+    SemanticIdsConfig,
+    catalog_from_semantic_ids,
+    tokenize_semantic_ids,
+)
 
 
 def dataset(codes: dict[str, list[int | None]] | None, items: str = "xyz") -> Dataset:
@@ -67,7 +72,7 @@ def test_published_prefixes(data_folder, name, nodes_per_level):
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        (None, "no semantic IDs: prepare it from a source that has them"),
+        (None, "no semantic IDs: give them with --codes, or make them with --method rq-kmeans"),
         ({"x": [0], "y": [1]}, "item 'z' has no semantic ID"),
         ({"x": [0], "y": [1], "z": []}, "item 'z' has no semantic ID"),
         ({"x": [0], "y": [1, 2], "z": [1]}, "item 'y' has 2 codes, item 'x' has 1"),
@@ -78,3 +83,47 @@ def test_published_prefixes(data_folder, name, nodes_per_level):
 def test_refused(codes, message):
     with pytest.raises(ValueError, match=message):
         catalog_from_semantic_ids(dataset(codes))
+
+
+ROWS = [[n // 6, n % 6] for n in range(24)]
+
+
+def test_published_codes_are_judged_by_the_texts(prepare):
+    told = []
+    folder = prepare(codes=ROWS)
+    tokenized = tokenize_semantic_ids(SemanticIdsConfig(), folder, lambda *work: told.append(work))
+    assert tokenized.codes.tolist() == ROWS
+    assert (tokenized.codebook_size, tokenized.num_code_levels) == (8, 2)
+    assert tokenized.catalog.vocab_size == 2 + 2 * 8
+    assert (tokenized.tokenizer, tokenized.facts) == (None, {})
+    vectors = tokenized.vectors
+    # i00 and i04 are both blue, i00 and i05 share no word
+    assert vectors[0] @ vectors[4] > 0.3
+    assert abs(vectors[0] @ vectors[5]) < 1e-5
+    assert {work for work, _, _ in told} == {"embedding items"}
+    assert len(list((folder / "embeddings").iterdir())) == 1
+
+
+def test_an_end_token_is_no_level_of_codes(prepare):
+    config = SemanticIdsConfig(codebook_size=6, end_token=True)
+    tokenized = tokenize_semantic_ids(config, prepare(codes=ROWS))
+    assert (tokenized.codebook_size, tokenized.num_code_levels) == (6, 2)
+    assert (tokenized.catalog.num_levels, tokenized.catalog.end_token) == (3, 1)
+    assert tokenized.codes.tolist() == ROWS
+
+
+def test_a_file_takes_the_place_of_published_codes(prepare, tmp_path):
+    folder = prepare(codes=ROWS)
+    np.save(tmp_path / "mine.npy", np.array(ROWS)[::-1])
+    tokenized = tokenize_semantic_ids(SemanticIdsConfig(file=tmp_path / "mine.npy"), folder)
+    assert tokenized.codes.tolist() == ROWS[::-1]
+    np.save(tmp_path / "mine.npy", np.array(ROWS)[1:])
+    with pytest.raises(ValueError, match=r"mine.npy holds an array of shape \(23, 2\)"):
+        tokenize_semantic_ids(SemanticIdsConfig(file=tmp_path / "mine.npy"), folder)
+
+
+def test_without_texts_only_vectors_of_another_kind_judge(prepare):
+    folder = prepare(titles={f"i{n:02}": None for n in range(24)}, codes=ROWS)
+    assert tokenize_semantic_ids(SemanticIdsConfig(), folder).vectors is None
+    counted = SemanticIdsConfig.model_validate({"embedding": {"name": "co-occurrence", "dim": 4}})
+    assert tokenize_semantic_ids(counted, folder).vectors.shape == (24, 4)

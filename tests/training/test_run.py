@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 import torch
 
 from beamwise import Catalog
 from beamwise.config import write_config
+from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_data, tiny_run
+from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
 from beamwise.training.metrics_log import read_metrics
 from beamwise.training.run import open_run, train
@@ -37,6 +40,51 @@ def test_a_run_folder_is_complete_and_opens(make_config):
     assert run.config.out == folder
     best, _ = read_tensors(folder / "checkpoint" / BEST)
     assert torch.equal(run.backbone.embedding.weight, best["embedding.weight"])
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A run whose data have a tokenizer, for reading only."""
+    return tiny_run(tmp_path_factory.mktemp("fitted"), TINY_TOKENIZER)
+
+
+def test_a_run_keeps_the_tokenizer_of_its_data(fitted, tmp_path):
+    data = open_run(fitted).data
+    for path in (data / "tokenizer").rglob("*"):
+        if path.is_file():
+            assert (fitted / path.relative_to(data)).read_bytes() == path.read_bytes()
+    later = shutil.copytree(data, tmp_path / "later")
+    for name in ("catalog", "tokenizer"):
+        shutil.rmtree(later / name)
+    assert tokenize_like(later, fitted).version == open_run(fitted).catalog.version
+
+
+def test_a_later_catalog_takes_the_place_of_the_runs_own(fitted, tmp_path):
+    own = open_run(fitted)
+    assert own.data == own.config.data.folder
+    later = shutil.copytree(own.data, tmp_path / "later")
+    new = pl.DataFrame({"item_id": ["new"], "title": own.items["title"][:1]})
+    catalog = change_items(later, new, ["item-0003"])
+    run = open_run(fitted, data=later)
+    assert (run.catalog.version, run.data) == (catalog.version, later)
+    assert run.items["item_id"].to_list() == [*own.items["item_id"], "new"]
+    assert run.items["title"][200] == own.items["title"][0]
+    assert run.backbone.vocab_size == own.backbone.vocab_size == catalog.vocab_size
+    assert torch.equal(run.backbone.embedding.weight, own.backbone.embedding.weight)
+
+
+def test_a_catalog_of_another_tokenizer_is_refused(fitted, shop_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"has vocab_size=.*tokenize it like the run's data"):
+        open_run(fitted, data=shop_folder)
+    with pytest.raises(ValueError, match=r"no dataset folder at .*nothing"):
+        open_run(fitted, data=tmp_path / "nothing")
+    seed = TINY_TOKENIZER.quantizer.model_copy(update={"seed": 1})
+    other = tiny_data(tmp_path / "o", TINY_TOKENIZER.model_copy(update={"quantizer": seed}))
+    with pytest.raises(ValueError, match="has other tokens in"):
+        open_run(fitted, data=other)
+    (other / "items.parquet").write_bytes(b"PAR1" + bytes(20) + b"PAR1")
+    with pytest.raises(ValueError, match=r"items\.parquet is not readable as Parquet"):
+        open_run(fitted, data=other)
 
 
 def _windows(config):
@@ -71,6 +119,20 @@ def test_other_settings_never_mix_into_a_run(make_config, tmp_path):
     assert folder.is_dir()
 
 
+def tear(path):
+    """The footer stays whole, what it describes does not."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(200) + content[204:])
+
+
+def drop(path, column):
+    pl.read_parquet(path).drop(column).write_parquet(path)
+
+
+def cut(path):
+    pl.read_parquet(path)[1:].write_parquet(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -78,6 +140,10 @@ def test_other_settings_never_mix_into_a_run(make_config, tmp_path):
         (lambda run: (run / "config.yaml").unlink(), "config.yaml is missing"),
         (lambda run: shutil.rmtree(run / "catalog"), "no catalog at"),
         (lambda run: (run / "catalog/items.parquet").write_bytes(b"PAR1"), "missing or damaged"),
+        (lambda run: tear(run / "catalog/items.parquet"), "missing or damaged"),
+        (lambda run: drop(run / "catalog/items.parquet", "title"), "has no column 'title' of text"),
+        (lambda run: drop(run / "catalog/items.parquet", "item_id"), "has no column 'item_id'"),
+        (lambda run: cut(run / "catalog/items.parquet"), "lists other items than the catalog"),
         (lambda run: shutil.rmtree(run / "checkpoint"), "no checkpoint at"),
     ],
 )

@@ -103,7 +103,8 @@ def _baselines(
     found: dict[tuple[DataConfig, tuple[int, ...]], dict[str, Evaluation]] = {}
     columns: dict[str, Evaluation] = {}
     for folder, config in configs.items():
-        key = (read_config(RunConfig, folder / CONFIG_FILE).data, config.ks)
+        own = read_config(RunConfig, folder / CONFIG_FILE).data
+        key = (own.model_copy(update={"folder": data or own.folder}), config.ks)
         if key not in found:
             with UserProgress("baselines") as progress:
                 found[key] = evaluate_baselines(folder, split, config, data=data, progress=progress)

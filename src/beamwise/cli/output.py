@@ -61,10 +61,10 @@ def print_comparison(rows: Sequence[Row], runs: Sequence[str], title: str) -> No
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows under a header; numbers to the right."""
+    """Rows under a header; numbers to the right, None as an empty cell."""
     table = Table(title=escape(title), title_justify="left")
     for column, name in enumerate(header):
-        is_number = all(isinstance(row[column], int | float) for row in rows)
+        is_number = all(isinstance(row[column], int | float | None) for row in rows)
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_written(value)) for value in row))

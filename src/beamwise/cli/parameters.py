@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
+import yaml
 from cyclopts import Parameter
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -13,6 +13,6 @@ Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 
 
-def setting(key: str, path: Path) -> str:
-    """The override that gives a setting a path, quoted so that YAML reads it as text."""
-    return f"{key}={json.dumps(str(path))}"
+def setting(key: str, text: Path | str) -> str:
+    """The override that gives a setting a path or text, quoted so that YAML takes it literally."""
+    return f"{key}={yaml.safe_dump(str(text), default_style='"', width=float('inf')).strip()}"

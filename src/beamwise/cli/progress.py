@@ -34,7 +34,10 @@ class Bar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._progress.tasks:
+        if isinstance(error, Exception):  # the bar goes, so that what is said of it stands alone
+            self._progress.live.transient = True
+            self._progress.live.stop()
+        elif self._progress.tasks:
             self._progress.stop()
 
     def begin(self, description: str, total: int) -> TaskID:

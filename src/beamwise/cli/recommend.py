@@ -126,17 +126,20 @@ def _read_queries(path: Path) -> Iterator[Query]:
     """
     if not path.is_file():
         raise ValueError(f"no file at {path}: give a file of JSON lines, one history each")
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _parse(line, f"{path}, line {number}")
 
 
-def _parse(line: str, place: str) -> Query:
+def _parse(line: bytes, place: str) -> Query:
     try:
-        content = json_format.loads(line)
-    except json_format.JSONDecodeError as error:
-        raise ValueError(f"{place} is not JSON ({error.msg}): write one history a line") from None
+        content = json_format.loads(line.decode("utf-8-sig"))
+        json_format.dumps(content, ensure_ascii=False).encode()  # not half a surrogate pair
+    except (UnicodeError, ValueError, RecursionError) as error:
+        is_json = isinstance(error, json_format.JSONDecodeError)
+        reason = error.msg if is_json else type(error).__name__
+        raise ValueError(f"{place} is not JSON ({reason}): write one history a line") from None
     described = content if isinstance(content, dict) else {"history": content}
     history = described.get("history")
     if not isinstance(history, list) or not all(isinstance(item, str) for item in history):

@@ -71,12 +71,12 @@ def tokenize(
         settings: key.path=value of a setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    fits = method or codes or codebook_size or end_token or config
+    fits = end_token or any(x is not None for x in (method, codes, codebook_size, config))
     if like is not None or add is not None or retire is not None:
         if fits or (like is not None and (add is not None or retire is not None)):
             raise ValueError(
                 "--like, and --add with --retire, go on with a tokenizer as it was fitted: "
-                "give one of them, and beside it --set only of what may change"
+                "give the one or the others, and beside them only --set of what may change"
             )
         _follow(folder, add, retire, like, settings, json)
         return
@@ -86,6 +86,8 @@ def tokenize(
     quality = write_tokenizer_report(folder, tokenized, chosen)
     facts = describe(tokenized.catalog) | tokenized.facts
     report = folder / QUALITY_FOLDER / REPORT_FILE
+    if isinstance(chosen, QuantizedConfig) and chosen.embedding.name == "co-occurrence":
+        message("items are near that the same users take (embedding co-occurrence, no texts)")
     if json:
         place = {"folder": folder / CATALOG_FOLDER, "report": report}
         print_json(place | facts | {"quality": quality.as_dict()})
@@ -126,23 +128,18 @@ def _chosen(
 ) -> AnyTokenizerConfig:
     """The tokenizer's settings from all the ways to give them."""
     exists = codes is not None or (folder / SEMANTIC_IDS_FILE).is_file()
-    method = method or ("semantic-ids" if exists else "rq-kmeans")
     given = ["end_token=true"] if end_token else []
-    if method == "semantic-ids":
+    if method == "semantic-ids" or (method is None and exists):
         given += [] if codes is None else [setting("file", codes)]
         given += [] if codebook_size is None else [f"codebook_size={codebook_size}"]
         return read_config(SemanticIdsConfig, config, [*given, *settings])
     if codes is not None:
         raise ValueError(f"--codes are codes that exist, --method {method} makes others: choose")
-    given.append(f"quantizer.name={method}")
+    given += [] if method is None else [f"quantizer.name={method}"]
     given += [] if codebook_size is None else [f"quantizer.codebook_size={codebook_size}"]
-    base: dict[str, Any] = {}
-    if not has_texts(read_dataset_items(folder)):
-        base["embedding"] = {"name": "co-occurrence"}
-    chosen = read_config(QuantizedConfig, config, [*given, *settings], base)
-    if base and chosen.embedding.name == "co-occurrence":
-        message("no item has a text: items are near that the same users take (co-occurrence)")
-    return chosen
+    without_texts = not has_texts(read_dataset_items(folder))
+    base = {"embedding": {"name": "co-occurrence"}} if without_texts else None
+    return read_config(QuantizedConfig, config, [*given, *settings], base)
 
 
 def _follow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,8 @@ class Dataset:
     """item_id String and codes List(Int32)."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """What the source counted while it read, as rows dropped; not saved."""
+    has_times: bool = True
+    """Whether timestamps are times, and not the order of the rows for want of them; not saved."""
 
     def __post_init__(self) -> None:
         _check_columns("items", self.items, ITEM_COLUMNS)
@@ -53,21 +55,22 @@ class Dataset:
             _check_columns("semantic IDs", self.semantic_ids, expected)
             _check_known("the semantic IDs", self.semantic_ids["item_id"], self.items)
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+    def save(self, folder: Path, *, overwrite: bool = False, keep: Iterable[Path] = ()) -> None:
         """Write the tables as Parquet into `folder`: all of them, or after a failure none.
 
-        A dataset that is already there is replaced, its catalog and tokenizer removed; so is an
-        empty folder. Embeddings stay, since they are found by content.
+        A dataset that is already there is replaced, its catalog removed; so is an empty folder.
+        Embeddings stay, since they are found by content.
 
         Args:
             folder: Where to write; parents are made.
             overwrite: Replace the folder whatever it holds.
+            keep: Files and folders that must not be removed whatever is asked.
 
         Raises:
-            ValueError: If `folder` is a file, or holds other things and `overwrite` is false.
+            ValueError: As `check_replaceable`.
         """
+        check_replaceable(folder, overwrite=overwrite, keep=keep)
         folder = folder.resolve()
-        _check_replaceable(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
             made = Path(beside) / "made"
@@ -139,11 +142,38 @@ def _check_known(source: str, item_ids: pl.Series, items: pl.DataFrame) -> None:
         raise ValueError(f"item {unknown[0]!r} of {source} is not among the items: add it")
 
 
-def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: name a folder for the dataset")
-    if overwrite or not folder.exists():
+def check_replaceable(folder: Path, *, overwrite: bool, keep: Iterable[Path] = ()) -> None:
+    """Refuse to write a dataset where something would be lost.
+
+    Args:
+        folder: Where it is to be written; maybe there is nothing yet.
+        overwrite: Whether the folder may hold what is no dataset, or a fitted tokenizer.
+        keep: What must not be removed whatever is asked, as the files that are read.
+
+    Raises:
+        ValueError: If `folder` is a file, or is or contains the current working directory or one of
+            `keep`; or without `overwrite` if it holds a tokenizer or other things.
+    """
+    if not folder.exists():
         return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder for the dataset")
+    for path in keep:
+        if _is_within(path, folder):
+            what = "is" if path.resolve() == folder.resolve() else f"holds {path}, which is"
+            raise ValueError(
+                f"{folder} {what} read and would be removed: name another folder to write"
+            )
+    if _is_within(Path(), folder):
+        raise ValueError(
+            f"{folder} is or holds the current working directory, which would be removed: "
+            "name another folder to write"
+        )
+    if not overwrite:
+        _check_nothing_lost(folder)
+
+
+def _check_nothing_lost(folder: Path) -> None:
     known = {*FILES, *CARD_FILES, *FOLDERS}
     others = sorted(entry.name for entry in folder.iterdir() if entry.name not in known)
     if others:
@@ -151,6 +181,19 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
             f"{folder} holds {others[0]!r}, which no dataset has: name another folder, "
             "or overwrite it (--overwrite)"
         )
+    if (folder / TOKENIZER_FOLDER).exists():
+        raise ValueError(
+            f"{folder} holds a tokenizer fitted to the items there, which would be lost: name "
+            f"another folder (then `beamwise tokenize NEW --like {folder}` keeps the codes), "
+            "or overwrite it (--overwrite)"
+        )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether the folder is or contains the path, or a link on the way to it."""
+    folder = folder.resolve()
+    parent = path.absolute().parent.resolve()  # of the link itself, where it is one
+    return any(p == folder or folder in p.parents for p in (path.resolve(), parent / path.name))
 
 
 def _replace(folder: Path, made: Path) -> None:

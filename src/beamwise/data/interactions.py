@@ -14,7 +14,6 @@ from jaxtyping import Bool, Int32, Int64
 
 from beamwise.data.id_codes import IdEncoder, check_ids, numbered_by_first_row, only_named
 from beamwise.data.parquet_files import UnreadableFileError, table_parts
-from beamwise.data.parquet_files import read_table as read_table
 from beamwise.data.raw_batches import ROWS_AT_ONCE
 
 COLUMNS = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}
@@ -151,6 +150,12 @@ class Interactions:
             self.timestamps[kept],
         )
 
+    def with_positions(self) -> Interactions:
+        """The same with places in the user's list as timestamps: 0, 1, 2, ... for every user."""
+        return Interactions(
+            self.user_ids, self.item_ids, self.users, self.items, positions_in(self.starts)
+        )
+
     def write(self, path: Path) -> None:
         """Write the rows as Parquet: user_id, item_id, timestamp, each id once a row group."""
         schema = pa.schema(
@@ -175,6 +180,13 @@ class Interactions:
             raise
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def positions_in(
+    starts: Int64[np.ndarray, " users_and_one"],
+) -> Int64[np.ndarray, " interactions"]:
+    """The place of every interaction in its user's list, of users end to end."""
+    return np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts))
 
 
 def _check_columns(table: pl.DataFrame) -> None:

@@ -17,13 +17,17 @@ from beamwise.data.raw_parquet import read_parquet_batches
 from beamwise.data.raw_tables import (
     Format,
     check_columns,
+    check_separator,
     column_names,
     format_of,
     separator_of,
 )
 
 SAME_NAMES = {"item_id": "item_id", "title": "title"}
-RENAME = "rename the one that holds it to {column}"
+RENAME = {name: f"rename the one that holds it to {name}" for name in SAME_NAMES} | {
+    "separator": "separate its fields by commas",
+    "tab": "end its name with .tsv",
+}
 RECORDS_AT_ONCE = 50_000
 
 
@@ -33,7 +37,7 @@ def read_items(
     *,
     format: str | None = None,
     separator: str = ",",
-    fix: str = RENAME,
+    fix: Mapping[str, str] = RENAME,
 ) -> pl.DataFrame:
     """Read items from CSV, TSV, Parquet or JSON lines, in the order of the file.
 
@@ -42,10 +46,12 @@ def read_items(
 
     Args:
         path: The file; text may be compressed with gzip.
-        columns: The file's names of item_id and title; `SAME_NAMES` where not given.
+        columns: The file's names of item_id and title; `SAME_NAMES` where not given. Without title
+            among them all titles are null.
         format: csv, tsv, parquet or jsonl; told by the end of the name where not given.
         separator: What stands between the fields of a CSV file.
-        fix: What to do about a missing column, `{column}` being our name of it.
+        fix: What to do about a missing column, by our name of it, or a wrong
+            `separator` or `tab`.
 
     Returns:
         item_id and title, then the other columns of the file, all String.
@@ -73,18 +79,24 @@ def read_items(
         if name in columns:
             what = f"has a column {name!r} besides {columns[name]!r}, which is to be its {name}"
             raise bad_file(path, what, "rename or drop one of them")
+    title = columns.get("title")
     return table.select(
-        *(pl.col(name).alias(ours) for ours, name in columns.items()), *map(pl.col, others)
+        pl.col(id_name).alias("item_id"),
+        pl.lit(None, pl.String).alias("title") if title is None else pl.col(title).alias("title"),
+        *(pl.col(name) for name in others if name != "title"),
     )
 
 
 def _names(
-    path: Path, kind: Format, columns: Mapping[str, str], fix: str, separator: str
+    path: Path, kind: Format, columns: Mapping[str, str], fix: Mapping[str, str], separator: str
 ) -> list[str]:
     """All columns of the file, which must have those asked for, and none twice."""
     names = column_names(path, kind, separator)
+    if kind == "csv":
+        check_separator(path, columns, names, fix)
     check_columns(path, columns, names, fix)
-    check_columns(path, {name: name for name in names}, names, fix)
+    same = {name: name for name in names}
+    check_columns(path, same, names, same)  # each once
     return names
 
 

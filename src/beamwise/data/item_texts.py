@@ -7,7 +7,10 @@ import json
 
 
 def clean_text(value: object) -> str | None:
-    """Text on one line without HTML entities; None where there is none."""
+    """Text on one line without HTML entities; None where there is none.
+
+    Half a surrogate pair, which is no Unicode text, stays: who reads JSON refuses or replaces it.
+    """
     if not isinstance(value, str):
         return None
     return " ".join(html.unescape(value).split()) or None

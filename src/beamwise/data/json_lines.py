@@ -181,6 +181,8 @@ def _record(path: Path, row: int, line: bytes, parse: Callable[[str], object]) -
             f"is not UTF-8 in row {row} ({shown(line[error.start : error.start + 8])})",
             "save it as UTF-8",
         ) from None
+    if row == 1 and text.startswith("["):
+        raise bad_file(path, "holds a JSON array", "write one object a line (JSON lines)")
     try:
         record = parse(text)
     except RecursionError:

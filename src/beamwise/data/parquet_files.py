@@ -1,4 +1,4 @@
-"""The Parquet files of a dataset folder."""
+"""The Parquet files of our own folders."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ import pyarrow.parquet as pq
 
 from beamwise.data.raw_batches import ROWS_AT_ONCE
 
+PREPARE = "run `beamwise prepare` again"
+"""The remedy for the files of a dataset folder."""
+
 
 class UnreadableFileError(ValueError):
     """A file that is not there or is not Parquet; the message names it, in one line."""
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path, fix: str = PREPARE) -> pl.DataFrame:
     """Read a Parquet file whole.
+
+    Args:
+        path: The file.
+        fix: What the message says to do about a file that is not readable.
 
     Raises:
         UnreadableFileError: If there is no such file or it is not Parquet.
     """
-    with _readable(path), pq.ParquetFile(path) as file:
+    with _readable(path, fix), pq.ParquetFile(path) as file:
         return _as_polars(file.read())
 
 
@@ -35,7 +42,7 @@ def table_parts(path: Path, columns: Collection[str]) -> Iterator[pl.DataFrame]:
     Raises:
         UnreadableFileError: As `read_table`.
     """
-    with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+    with _readable(path, PREPARE), pq.ParquetFile(path, pre_buffer=False) as file:
         found = [name for name in file.schema_arrow.names if name in columns]
         yield _as_polars(file.schema_arrow.empty_table().select(found))
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=found):
@@ -53,18 +60,17 @@ def _as_polars(table: pa.Table) -> pl.DataFrame:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Path, fix: str) -> Iterator[None]:
     if not path.is_file():
-        raise UnreadableFileError(f"no file at {path}: run `beamwise prepare` to make the dataset")
+        raise UnreadableFileError(f"no file at {path}: {fix}")
     try:
         yield
     except (
         OSError,
+        UnicodeDecodeError,
         pa.ArrowException,
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
     ) as error:
         reason = (str(error).splitlines() or ["unknown reason"])[0]
-        raise UnreadableFileError(
-            f"{path} is not readable as Parquet ({reason}): run `beamwise prepare` again"
-        ) from None
+        raise UnreadableFileError(f"{path} is not readable as Parquet ({reason}): {fix}") from None

@@ -27,7 +27,14 @@ FORMATS: dict[str, Format] = {
 MOST_NAMED = 20
 """Columns that a message lists."""
 NAME_WITH_COLUMN = "name the one that holds it with --column {column}=NAME"
-"""The fix for a missing column, `{column}` being our name of it."""
+FIXES = {name: NAME_WITH_COLUMN.format(column=name) for name in ("user_id", "item_id")} | {
+    "timestamp": "name the one that holds it with --column timestamp=NAME, or where there are no "
+    "times --column timestamp=null",
+    "separator": "add --set 'separator={}'",
+    "tab": "add --set format=tsv",
+}
+"""What to do about a missing column, by our name of it, or a wrong separator."""
+SEPARATORS = (",", ";", "\t", "|")
 
 
 def read_batches(
@@ -36,7 +43,7 @@ def read_batches(
     *,
     format: str | None = None,
     separator: str = ",",
-    fix: str = NAME_WITH_COLUMN,
+    fix: str | Mapping[str, str] = FIXES,
 ) -> Iterator[RawBatch]:
     """Read columns of a CSV, TSV, Parquet or JSON-lines file, rows in the order of the file.
 
@@ -48,7 +55,7 @@ def read_batches(
             `{"user_id": "reviewerID"}`.
         format: csv, tsv, parquet or jsonl; told by the end of the name where not given.
         separator: What stands between the fields of a CSV file.
-        fix: What to do about a missing column.
+        fix: What to do about a missing column; of each, or of all.
 
     Raises:
         ValueError: One line with file, place and fix, if the file or a row of it is not readable or
@@ -60,7 +67,10 @@ def read_batches(
 
         yield from read_json_line_batches(path, columns)
         return
-    check_columns(path, columns, column_names(path, kind, separator), fix)
+    header = column_names(path, kind, separator)
+    if kind == "csv" and not isinstance(fix, str):
+        check_separator(path, columns, header, fix)
+    check_columns(path, columns, header, fix)
     names = list(dict.fromkeys(columns.values()))
     if kind == "parquet":
         batches = read_parquet_batches(path, names)
@@ -86,9 +96,11 @@ def format_of(path: Path, format: str | None = None) -> Format:
     """The format asked for, or else the one that the file's name tells.
 
     Raises:
-        ValueError: If it is none of `FORMATS`.
+        ValueError: If it is none of `FORMATS`, or the path is that of a folder.
     """
     known: dict[str, Format] = {kind: kind for kind in FORMATS.values()}
+    if path.is_dir():
+        raise bad_file(path, "is a folder", "name a file in it")
     if format is not None:
         if format not in known:
             raise ValueError(f"unknown format {format!r}: choose one of {', '.join(known)}")
@@ -118,7 +130,31 @@ def separator_of(kind: Format, separator: str) -> str:
     return separator
 
 
-def check_columns(path: Path, columns: Mapping[str, str], names: Sequence[str], fix: str) -> None:
+def check_separator(
+    path: Path, columns: Mapping[str, str], names: Sequence[str], fix: Mapping[str, str]
+) -> None:
+    """Refuse a CSV file whose header is one field that holds another separator.
+
+    Args:
+        path: The file.
+        columns: The file's names of the columns asked for; one of these may hold anything.
+        names: The columns that it has by the separator that was asked for.
+        fix: What to do about another `separator`, which stands for `{}`, and about a `tab`.
+
+    Raises:
+        ValueError: With the fix.
+    """
+    if len(names) != 1 or names[0] in columns.values():
+        return
+    found = next((separator for separator in SEPARATORS if separator in names[0]), None)
+    if found is not None:
+        remedy = fix["tab"] if found == "\t" else fix["separator"].format(found)
+        raise bad_file(path, f"has one column, {shown(names[0])}, by the separator set", remedy)
+
+
+def check_columns(
+    path: Path, columns: Mapping[str, str], names: Sequence[str], fix: str | Mapping[str, str]
+) -> None:
     """Refuse a table whose `names` lack a column of `columns` or have it twice.
 
     Raises:
@@ -131,7 +167,7 @@ def check_columns(path: Path, columns: Mapping[str, str], names: Sequence[str], 
             known = ", ".join(shown(known) for known in names[:MOST_NAMED])
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
             what = f"has no column {name!r} (there are: {known}{more}{hint})"
-            raise bad_file(path, what, fix.format(column=column))
+            raise bad_file(path, what, fix if isinstance(fix, str) else fix[column])
         if list(names).count(name) > 1:
             what = f"has {list(names).count(name)} columns of the name {name!r}"
             raise bad_file(path, what, "give each its own name")

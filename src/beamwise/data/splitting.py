@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from beamwise.config import Config
-from beamwise.data.interactions import Interactions
+from beamwise.data.interactions import Interactions, positions_in
 
 
 class LeaveOneOutConfig(Config):
@@ -180,9 +180,7 @@ def are_positions(
         timestamps: Of all users, end to end.
         starts: User `u` has those from `starts[u]` up to, not including, `starts[u + 1]`.
     """
-    positions = np.arange(len(timestamps))
-    positions -= np.repeat(starts[:-1], np.diff(starts))
-    return bool((timestamps == positions).all())
+    return bool((timestamps == positions_in(starts)).all())
 
 
 def training_part(sequences: Sequences, split: Split) -> Sequences:

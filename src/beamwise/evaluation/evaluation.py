@@ -14,11 +14,13 @@ import polars as pl
 from pydantic import PositiveInt, model_validator
 
 from beamwise.config import Config
+from beamwise.data.parquet_files import UnreadableFileError, read_table
 from beamwise.evaluation.baselines import BASELINES, AnyBaselineConfig
 from beamwise.evaluation.survival import SurvivalCounts
 
 SUMMARY_FILE = "evaluation.json"
 PER_USER_FILE = "per_user.parquet"
+AGAIN = "run `beamwise evaluate` again"
 
 
 class EvaluationConfig(Config):
@@ -99,24 +101,25 @@ class Evaluation:
         Raises:
             ValueError: If a file is missing or unreadable.
         """
+        if not all((folder / name).is_file() for name in (SUMMARY_FILE, PER_USER_FILE)):
+            raise ValueError(f"no evaluation in {folder}: run `beamwise evaluate` first")
         try:
             content = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
             survival, baseline = content["survival"], content.get("baseline")
             return cls(
                 summary=content["summary"],
-                per_user=pl.read_parquet(folder / PER_USER_FILE),
+                per_user=read_table(folder / PER_USER_FILE, AGAIN),
                 config=EvaluationConfig.model_validate(content["settings"]),
                 survival=None if survival is None else SurvivalCounts(**survival["counts"]),
                 seconds=content["seconds"],
                 baseline=baseline and BASELINES[baseline["name"]].config.model_validate(baseline),
             )
-        except FileNotFoundError:
-            raise ValueError(f"no evaluation in {folder}: run `beamwise evaluate` first") from None
-        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        except UnreadableFileError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(
-                f"the evaluation in {folder} is not readable ({reason}): "
-                "run `beamwise evaluate` again"
+                f"the evaluation in {folder} is not readable ({reason}): {AGAIN}"
             ) from None
 
 

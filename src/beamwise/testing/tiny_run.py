@@ -8,11 +8,19 @@ from beamwise.backbones.tiger import TigerConfig
 from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.evaluation import EvaluationConfig
+from beamwise.tokenization import tokenize
+from beamwise.tokenization.embeddings import TfidfSvdConfig
+from beamwise.tokenization.item_tokenizer import QuantizedConfig
+from beamwise.tokenization.quantizers import RQKMeansConfig
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import DataConfig, RunConfig, TrainingConfig
 from beamwise.training.run import train
 
 TINY_SHOP = SimulatedShopConfig(num_users=40, num_items=200)
+TINY_TOKENIZER = QuantizedConfig(
+    embedding=TfidfSvdConfig(dim=16), quantizer=RQKMeansConfig(num_levels=3, codebook_size=16)
+)
+"""Makes codes from the shop's texts, and for items that come later."""
 TINY_TIGER = TigerConfig(
     dim=8, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=4, feedforward_dim=8
 )
@@ -20,11 +28,17 @@ TINY_TRAINING = TrainingConfig(epochs=1, batch_size=64, micro_batch_size=64, chu
 TINY_EVALUATION = EvaluationConfig(ks=(5, 10), beam_width=10)
 
 
-def tiny_data(folder: Path) -> Path:
-    """Write a prepared and tokenized shop into `folder`, and return it."""
+def tiny_data(folder: Path, tokenizer: QuantizedConfig | None = None) -> Path:
+    """Write a prepared and tokenized shop into `folder`, and return it.
+
+    Its catalog is that of the planted semantic IDs where no tokenizer is given.
+    """
     dataset = read_simulated_shop(TINY_SHOP)
     dataset.save(folder)
-    catalog_from_semantic_ids(dataset).save(folder / CATALOG_FOLDER)
+    if tokenizer is None:
+        catalog_from_semantic_ids(dataset).save(folder / CATALOG_FOLDER)
+    else:
+        tokenize(folder, tokenizer)
     return folder
 
 
@@ -39,6 +53,6 @@ def tiny_config(folder: Path, data: Path) -> RunConfig:
     )
 
 
-def tiny_run(folder: Path) -> Path:
+def tiny_run(folder: Path, tokenizer: QuantizedConfig | None = None) -> Path:
     """Make data in `folder/data`, train in `folder/run`, and return the run folder."""
-    return train(tiny_config(folder / "run", tiny_data(folder / "data")))
+    return train(tiny_config(folder / "run", tiny_data(folder / "data", tokenizer)))

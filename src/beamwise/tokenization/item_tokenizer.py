@@ -89,6 +89,7 @@ class ItemTokenizer:
                 "vectors can be extended to new items"
             )
         config = read_config(QuantizedConfig, folder / CONFIG_FILE, overrides)
+        _check_same_form(read_config(QuantizedConfig, folder / CONFIG_FILE), config)
         load_embedding = EMBEDDINGS[config.embedding.name].load
         load_quantizer = QUANTIZERS[config.quantizer.name].load
         return cls(
@@ -178,6 +179,17 @@ def fit_items(
     quantizer, codes = fit(config.quantizer, vectors, named("quantising vectors", progress))
     tokenizer = ItemTokenizer(config, embedding, quantizer)
     return FittedItems(tokenizer, vectors, tokenizer.settled(vectors, codes))
+
+
+def _check_same_form(fitted: QuantizedConfig, config: QuantizedConfig) -> None:
+    """Refuse settings under which a token sequence would have another length."""
+    for name, value in (("end_token", config.end_token), ("collisions", config.collisions)):
+        before = getattr(fitted, name)
+        if value != before and (name == "end_token" or "suffix" in (value, before)):
+            raise ValueError(
+                f"the catalog was made with {name}={before}, not {value}: leave that setting out, "
+                "or tokenize all items again"
+            )
 
 
 def named(name: str, progress: Progress | None) -> Callable[[int, int], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import CATALOG_FOLDER, ITEMS_FILE, TOKENIZER_FOLDER, read_items
 from beamwise.tokenization.item_tokenizer import ItemTokenizer, Progress
-from beamwise.tokenization.tokenized import beside, note_version, swap
+from beamwise.tokenization.tokenized import VERSIONS_FILE, beside, note_version, swap
 
 
 def tokenize_like(
@@ -29,9 +30,10 @@ def tokenize_like(
     Raises:
         ValueError: If something is missing or damaged, or an item has no vector.
     """
+    items = read_items(folder)
     tokenizer = ItemTokenizer.load(other / TOKENIZER_FOLDER, overrides)
     known = Catalog.load(other / CATALOG_FOLDER)
-    catalog = tokenizer.extend(known, read_items(folder), progress)
+    catalog = tokenizer.extend(known, items, progress)
     num_known = int(catalog.item_ids.is_in(known.item_ids.implode()).sum())
     with beside(folder) as made:
         catalog.save(made / CATALOG_FOLDER)
@@ -64,22 +66,60 @@ def change_items(
     """
     if added is None and not retired:
         raise ValueError("no item to add or to retire: give at least one")
-    catalog, items = Catalog.load(folder / CATALOG_FOLDER), read_items(folder)
-    before = catalog.version
+    if added is None and overrides:
+        raise ValueError(
+            f"the setting {overrides[0]!r} is one for new items, and there are none to add: "
+            "leave it out"
+        )
+    items, catalog = read_items(folder), Catalog.load(folder / CATALOG_FOLDER)
+    _check_rows(folder, items, catalog)
+    change: dict[str, object] = {"from": catalog.version}
     if added is not None:
         items = _joined(items, added)
+    _check_known(retired, items["item_id"])
+    if added is not None:
         tokenizer = ItemTokenizer.load(folder / TOKENIZER_FOLDER, overrides)
         catalog = tokenizer.extend(catalog, _in_order(items, catalog.item_ids), progress)
     catalog = catalog.with_retired(retired) if retired else catalog
+    change |= {"added": 0 if added is None else len(added), "retired": len(retired)}
     with beside(folder) as made:
         items.write_parquet(made / ITEMS_FILE)
         catalog.save(made / CATALOG_FOLDER)
-        swap(made, folder, (ITEMS_FILE, CATALOG_FOLDER))
-    if (folder / TOKENIZER_FOLDER).is_dir():
-        num_added = 0 if added is None else len(added)
-        change = {"from": before, "added": num_added, "retired": len(retired)}
-        note_version(folder / TOKENIZER_FOLDER, catalog, change)
+        names = [ITEMS_FILE, CATALOG_FOLDER]
+        if (folder / TOKENIZER_FOLDER).is_dir():
+            names.append(_history_with(folder, made, catalog, change))
+        swap(made, folder, names)
     return catalog
+
+
+def _history_with(folder: Path, made: Path, catalog: Catalog, change: dict[str, object]) -> str:
+    """Make a copy of the tokenizer's history with a new line; returns its name."""
+    name = f"{TOKENIZER_FOLDER}/{VERSIONS_FILE}"
+    (made / TOKENIZER_FOLDER).mkdir()
+    if (folder / name).exists():
+        shutil.copy(folder / name, made / name)
+    note_version(made / TOKENIZER_FOLDER, catalog, change)
+    return name
+
+
+def _check_rows(folder: Path, items: pl.DataFrame, catalog: Catalog) -> None:
+    lost = catalog.item_ids.filter(~catalog.item_ids.is_in(items["item_id"].implode()))
+    if len(lost):
+        raise ValueError(
+            f"{folder}: item {lost[0]!r} of the catalog has no row in {ITEMS_FILE}; "
+            "run `beamwise tokenize` again"
+        )
+
+
+def _check_known(retired: Sequence[str], item_ids: pl.Series) -> None:
+    """Before new items are embedded, which may take long."""
+    asked = pl.Series("item_id", retired, dtype=pl.String)
+    unknown = asked.filter(~asked.is_in(item_ids.implode()))
+    if len(unknown):
+        raise ValueError(
+            f"{len(unknown)} of the {len(asked)} items to retire are not in the catalog, as "
+            f"{unknown[0]!r}: correct the ids or drop them"
+        )
 
 
 def _joined(items: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
@@ -91,6 +131,12 @@ def _joined(items: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
             "drop them from the file"
         )
     shared = added.select(name for name in items.columns if name in added.columns)
+    for name, dtype in shared.schema.items():
+        if dtype != items.schema[name]:
+            raise ValueError(
+                f"column {name!r} of the items to add is {dtype}, that of the dataset is "
+                f"{items.schema[name]}: leave the column out or write it so"
+            )
     return pl.concat([items, shared], how="diagonal")
 
 

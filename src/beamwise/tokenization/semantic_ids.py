@@ -13,7 +13,11 @@ from pydantic import PositiveInt
 from beamwise.catalog import NUM_SPECIAL_TOKENS, Catalog
 from beamwise.config import Config
 from beamwise.data.dataset import EMBEDDINGS_FOLDER, Dataset
-from beamwise.tokenization.embeddings import AnyEmbeddingConfig, TfidfSvdConfig
+from beamwise.tokenization.embeddings import (
+    AnyEmbeddingConfig,
+    TextEmbeddingConfig,
+    TfidfSvdConfig,
+)
 from beamwise.tokenization.embeddings.cache import fit_cached
 from beamwise.tokenization.item_texts import has_texts
 from beamwise.tokenization.item_tokenizer import Progress, named
@@ -39,7 +43,9 @@ class SemanticIdsConfig(Config):
 def tokenize_semantic_ids(
     config: SemanticIdsConfig, folder: Path, progress: Progress | None = None
 ) -> Tokenized:
-    """The catalog of codes that exist already, judged by the items' texts where there are any.
+    """The catalog of codes that exist already, judged by the items' vectors.
+
+    Where vectors are made from texts and no item has one, there are no vectors.
 
     Raises:
         ValueError: If the folder is no dataset, or the codes do not fit its items.
@@ -58,7 +64,7 @@ def tokenize_semantic_ids(
 def _judging_vectors(
     config: SemanticIdsConfig, items: pl.DataFrame, cache: Path, progress: Progress | None
 ) -> Float32[np.ndarray, "items dim"] | None:
-    if not has_texts(items):
+    if isinstance(config.embedding, TextEmbeddingConfig) and not has_texts(items):
         return None
     embedding = config.embedding.at(cache.parent)
     return fit_cached(embedding, items, cache, named("embedding items", progress))[1]

@@ -66,9 +66,27 @@ def beside(folder: Path) -> Iterator[Path]:
 
 
 def swap(made: Path, folder: Path, names: Sequence[str]) -> None:
-    """Put what was made in the place of what was there; what was not made is removed."""
+    """Put what was made in the place of what was there; what was not made is removed.
+
+    Args:
+        made: From `beside`.
+        folder: The dataset's.
+        names: Of files and folders in both; a path for one in a folder.
+
+    Raises:
+        OSError: If a move fails; all moves before it are taken back then.
+    """
+    moves: list[tuple[Path, Path]] = []
     for name in names:
-        if (folder / name).exists():
-            (folder / name).rename(made / f"previous-{name}")
-        if (made / name).exists():
-            (made / name).rename(folder / name)
+        moves += [(folder / name, made / "previous" / name), (made / name, folder / name)]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            if source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(target)
+                done.append((source, target))
+    except BaseException:  # an interruption too: a catalog must not stand beside other items
+        for source, target in reversed(done):
+            target.rename(source)
+        raise

@@ -8,8 +8,7 @@ import polars as pl
 import torch
 
 from beamwise.catalog import Catalog
-from beamwise.data.dataset import CATALOG_FOLDER, ITEMS_FILE
-from beamwise.data.interactions import read_table
+from beamwise.data.dataset import CATALOG_FOLDER, read_items
 from beamwise.training.run_data import items_of_catalog
 
 
@@ -23,9 +22,10 @@ def read_later_catalog(folder: Path, trained: Catalog) -> tuple[Catalog, pl.Data
     Raises:
         ValueError: If a file is missing or damaged, or the catalog speaks other tokens.
     """
+    items = read_items(folder)
     catalog = Catalog.load(folder / CATALOG_FOLDER)
     check_same_tokens(catalog, trained, folder)
-    return catalog, items_of_catalog(catalog, read_table(folder / ITEMS_FILE), folder)
+    return catalog, items_of_catalog(catalog, items, folder)
 
 
 def check_same_tokens(catalog: Catalog, trained: Catalog, folder: Path) -> None:

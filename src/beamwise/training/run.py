@@ -15,7 +15,8 @@ from beamwise.backbones import build_backbone
 from beamwise.backbones.tiger import Tiger
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
-from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER
+from beamwise.data.dataset import CATALOG_FOLDER, ITEM_COLUMNS, TOKENIZER_FOLDER
+from beamwise.data.parquet_files import UnreadableFileError, read_table
 from beamwise.objectives import OBJECTIVES
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
 from beamwise.training.checkpoint import load_weights
@@ -148,9 +149,12 @@ def _describe(config: RunConfig, data: RunData) -> None:
 
 def _read_items(path: Path, catalog: Catalog) -> pl.DataFrame:
     try:
-        items = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError):
+        items = read_table(path)
+    except UnreadableFileError:
         raise ValueError(f"{path} is missing or damaged: train the run again") from None
+    for name, dtype in ITEM_COLUMNS.items():
+        if items.schema.get(name) != dtype:
+            raise ValueError(f"{path} has no column {name!r} of text: train the run again")
     if not items["item_id"].equals(catalog.item_ids.rename("item_id")):
         raise ValueError(f"{path} lists other items than the catalog: train the run again")
     return items

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from beamwise.data.sources import SemanticIdJsonConfig, read_source
+from beamwise.data.splitting import are_positions
 
 INTER = {"u": [2, 0], "v": ["1"]}
 INDEX = {
@@ -54,6 +55,38 @@ def test_min_interactions_drops_users_items_and_codes(folder):
     assert dataset.interactions.num_users == 2
     assert dataset.items["item_id"].to_list() == ["0", "2"]
     assert dataset.semantic_ids["item_id"].to_list() == ["0", "2"]
+
+
+def test_places_in_lists_stay_places_when_items_are_dropped(folder):
+    # only item 1 has fewer than 2 interactions; it stands first and in the middle
+    (folder / "Toy.inter.json").write_text('{"u": [1, 2, 0], "v": [0, 3, 2], "w": [3, 0]}')
+    taken = read(folder, min_interactions=2).interactions
+    assert taken.table.rows() == [
+        ("u", "2", 0), ("u", "0", 1), ("v", "0", 0), ("v", "3", 1), ("v", "2", 2),
+        ("w", "3", 0), ("w", "0", 1),
+    ]  # fmt: skip
+    assert are_positions(taken.timestamps, taken.starts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "named"),
+    [
+        ("inter", '{"u": ["\\ud800"]}', "'u'"),
+        ("inter", '{"u": [0], "\\uDFFF": [0]}', r"'.udfff'"),
+        ("index.rq", '{"0": ["<a_0>", "<b_\\udabc>"]}', "'0'"),
+        ("item", '{"2": {"title": "Desk", "brand": "\\ud83d"}}', "'2'"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(folder, kind, content, named):
+    (folder / f"Toy.{kind}.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"Toy.{kind}.json: {named} holds half a surr") as caught:
+        read(folder)
+    assert str(caught.value).isascii()
+
+
+def test_a_whole_surrogate_pair_is_a_character(folder):
+    (folder / "Toy.item.json").write_text('{"2": {"title": "\\ud83d\\ude00"}}')
+    assert read(folder).items["title"][2] == "\U0001f600"
 
 
 def test_index_file_chooses_between_candidates(folder):

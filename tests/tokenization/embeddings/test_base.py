@@ -20,6 +20,11 @@ def test_texts_follow_the_settings():
     assert config.texts(items).to_list() == ["No", ""]
 
 
+def test_texts_are_the_same_wherever_the_dataset_lies(tmp_path):
+    config = TfidfSvdConfig(dim=3)
+    assert config.at(tmp_path) is config
+
+
 def test_no_columns_at_all_are_refused():
     with pytest.raises(ValidationError, match="columns"):
         TfidfSvdConfig(columns=())

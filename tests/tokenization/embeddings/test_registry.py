@@ -9,7 +9,7 @@ from beamwise.tokenization.embeddings import EMBEDDINGS, AnyEmbeddingConfig, Tfi
 
 
 def test_names_agree_with_configs():
-    assert set(EMBEDDINGS) >= {"tfidf-svd", "minilm", "huggingface", "file"}
+    assert list(EMBEDDINGS) == ["tfidf-svd", "minilm", "huggingface", "co-occurrence", "file"]
     for name, method in EMBEDDINGS.items():
         assert method.config.model_fields["name"].default == name
 

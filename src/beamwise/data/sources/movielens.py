@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from pydantic import NonNegativeInt
 from beamwise.config import Config
 from beamwise.data.bad_input import bad_file, bad_value, shown
 from beamwise.data.dataset import Dataset
-from beamwise.data.filtering import k_core
+from beamwise.data.filtering import gathered_core
 from beamwise.data.item_metadata import item_table, joined, one_line
 from beamwise.data.raw_batches import ROWS_AT_ONCE, RawBatch
 from beamwise.data.raw_interactions import Rules, gather
@@ -88,17 +89,19 @@ def read_movielens(config: MovieLensConfig) -> Dataset:
     release = _release_in(config.folder)
     ratings = config.folder / release.ratings
     rules = Rules() if release.separator else Rules(columns=CSV_COLUMNS)
-    batches = _ratings(ratings, release.separator)
-    if config.min_rating is not None:
-        batches = _at_least(config.min_rating, batches, ratings, rules)
-    interactions = gather(batches, ratings, rules).interactions
-    if config.min_interactions:
-        interactions = k_core(interactions, config.min_interactions)
+    liked = _AtLeast(config.min_rating, ratings, rules)
+    gathered = gather(liked.of(_ratings(ratings, release.separator)), ratings, rules)
+    gathered = gathered._replace(num_rows=gathered.num_rows + liked.num_dropped)
+    dropped = {"dropped_below_min_rating": liked.num_dropped}
+    interactions, notes = gathered_core(gathered, config.min_interactions, ratings, dropped)
     movies = _movies(config.folder / release.movies)
-    return Dataset(interactions, item_table(interactions.item_ids, ("title", "genres"), movies))
+    items = item_table(interactions.item_ids, ("title", "genres"), movies)
+    return Dataset(interactions, items, notes=notes)
 
 
 def _release_in(folder: Path) -> _Release:
+    if folder.is_file():
+        raise bad_file(folder, "is a file", "give the folder of the unpacked release")
     if not folder.is_dir():
         raise ValueError(f"no such folder: {folder}; give the one of the unpacked release")
     found = [release for release in RELEASES if (folder / release.ratings).is_file()]
@@ -135,27 +138,44 @@ def _split(path: Path, separator: str) -> Iterator[RawBatch]:
             first_row += part.height
 
 
-def _at_least(
-    min_rating: float, batches: Iterator[RawBatch], path: Path, rules: Rules
-) -> Iterator[RawBatch]:
-    """Only ratings of at least `min_rating` stars."""
-    num_kept = 0
-    for batch in batches:
+@dataclass
+class _AtLeast:
+    """Takes ratings of at least `min_rating` stars, and counts the others."""
+
+    min_rating: float | None
+    """All where null."""
+    path: Path
+    rules: Rules
+    num_dropped: int = 0
+
+    def of(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
+        """What is left of each batch."""
+        if self.min_rating is None:
+            yield from batches
+            return
+        num_kept = 0
+        for batch in batches:
+            stars = self._stars(batch)
+            # Rows are checked before some are taken out, so that a message has the row's number.
+            gather([batch], self.path, self.rules)
+            kept = batch.table.filter(stars >= self.min_rating)
+            num_kept += kept.height
+            self.num_dropped += batch.table.height - kept.height
+            if kept.height:
+                yield RawBatch(batch.first_row, kept)
+        if not num_kept:
+            what = f"has no rating of at least {self.min_rating} stars"
+            raise bad_file(self.path, what, "lower min_rating")
+
+    def _stars(self, batch: RawBatch) -> pl.Series:
         texts = batch.table["rating"]
         stars = texts.cast(pl.Float64, strict=False)
         refused = ~stars.is_finite().fill_null(value=False)
         if refused.any():
-            row = refused.arg_max() or 0
-            fix = "correct or drop the row"
-            raise bad_value(path, batch.first_row + row, "rating", texts[row], "a number", fix)
-        # Rows are checked before some are taken out, so that a message has the number of the row.
-        gather([batch], path, rules)
-        kept = batch.table.filter(stars >= min_rating)
-        num_kept += kept.height
-        if kept.height:
-            yield RawBatch(batch.first_row, kept)
-    if not num_kept:
-        raise bad_file(path, f"has no rating of at least {min_rating} stars", "lower min_rating")
+            row = batch.first_row + (refused.arg_max() or 0)
+            value, fix = texts[row - batch.first_row], "correct or drop the row"
+            raise bad_value(self.path, row, "rating", value, "a number", fix)
+        return stars
 
 
 def _movies(path: Path) -> dict[str, tuple[str | None, ...]]:

@@ -17,6 +17,8 @@ from beamwise.data.interactions import Interactions
 from beamwise.data.item_texts import clean_text
 
 CODE_TOKEN = re.compile(r"<[A-Za-z]_([0-9]{1,6})>")
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""As JSON writes one; two halves make a character, one alone is no text."""
 TEXTS = ("title", "description", "brand", "categories")
 
 
@@ -36,9 +38,9 @@ def read_semantic_id_json(config: SemanticIdJsonConfig) -> Dataset:
     """Read the triple.
 
     Items are those of the index file, in its order, also those that nobody took. The files hold no
-    times: a timestamp is the position in the user's list. A user with an empty list is refused, for
-    it is a sign of a cut or wrongly filtered file. HTML entities in texts are unescaped; a title
-    that is missing or empty is null.
+    times: a timestamp is the position in what is kept of the user's list. A user with an empty list
+    is refused, for it is a sign of a cut or wrongly filtered file. HTML entities in texts are
+    unescaped; a title that is missing or empty is null.
 
     Raises:
         ValueError: One line that names the file, the value and the fix.
@@ -56,7 +58,7 @@ def read_semantic_id_json(config: SemanticIdJsonConfig) -> Dataset:
     _check_codes_known(interactions, semantic_ids, inter_file, index_file)
     items = _read_items(item_file, semantic_ids["item_id"])
     if config.min_interactions:
-        interactions = k_core(interactions, config.min_interactions)
+        interactions = k_core(interactions, config.min_interactions).with_positions()
         taken = interactions.item_ids.implode()
         items = items.filter(pl.col("item_id").is_in(taken))
         semantic_ids = semantic_ids.filter(pl.col("item_id").is_in(taken))
@@ -88,7 +90,8 @@ def _index_file(config: SemanticIdJsonConfig) -> Path:
 def _read_object(path: Path, content: str) -> dict[str, Any]:
     """The file's one JSON object, which must not be empty nor repeat a key."""
     try:
-        value = _parse(path, path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        value = _parse(path, text)
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} is not readable as JSON text ({reason}): copy it again") from None
@@ -96,7 +99,20 @@ def _read_object(path: Path, content: str) -> dict[str, Any]:
         raise ValueError(f"{path} holds a {type(value).__name__}: an object of {content} is needed")
     if not value:
         raise ValueError(f"{path} holds an empty object: {content} are needed")
+    if SURROGATE.search(text):
+        _check_unicode(path, value)
     return value
+
+
+def _check_unicode(path: Path, value: dict[str, Any]) -> None:
+    for key, content in value.items():
+        try:
+            json.dumps([key, content], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{path}: {key!r} holds half a surrogate pair, which is no Unicode text: "
+                "correct or drop it"
+            ) from None
 
 
 def _parse(path: Path, text: str) -> object:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import NonNegativeInt, field_validator
 
 from beamwise.config import Config
 from beamwise.data.bad_input import bad_file
 from beamwise.data.dataset import Dataset
-from beamwise.data.filtering import k_core
+from beamwise.data.filtering import gathered_core
 from beamwise.data.interactions import Interactions
 from beamwise.data.item_tables import read_items
-from beamwise.data.raw_interactions import Duplicates, Gathered, Rules, gather
+from beamwise.data.raw_interactions import Duplicates, Rules, gather
 from beamwise.data.raw_tables import Format, read_batches
 from beamwise.data.timestamps import NUMBER, check_timestamp_format
 
-ITEM_COLUMN_FIX = "name the one that holds it with --set item_columns.{column}=NAME"
+ITEM_COLUMN_FIX = {
+    "item_id": "name the one that holds it with --item-column item_id=NAME",
+    "title": "name the one that holds it with --item-column title=NAME, or where there is none "
+    "--item-column title=null",
+    "separator": "add --set 'items_separator={}'",
+    "tab": "end its name with .tsv",
+}
 
 
 class InteractionColumns(Config):
     """The file's names of the columns."""
 
     user_id: str = "user_id"
+    """Who took the item."""
     item_id: str = "item_id"
+    """What was taken."""
     timestamp: str | None = "timestamp"
     """null where there are no times: then the order of the rows is that of time."""
 
@@ -35,7 +42,18 @@ class ItemColumns(Config):
     """The item file's names of the columns."""
 
     item_id: str = "item_id"
-    title: str = "title"
+    """What the interactions call the item."""
+    title: str | None = "title"
+    """null where there are none: then all titles are unknown."""
+
+
+def _one_character(separator: str | None) -> str | None:
+    """The separator, if it can be one."""
+    if separator in ("\\t", "\t"):
+        raise ValueError("tabs separate the fields of TSV: set format=tsv, or name the file .tsv")
+    if separator is not None and len(separator) != 1:
+        raise ValueError("a separator is one character, such as ; or |")
+    return separator
 
 
 class TableConfig(Config):
@@ -46,8 +64,8 @@ class TableConfig(Config):
     """The interactions: .csv, .tsv, .parquet or .jsonl, text also with .gz."""
     format: Format | None = None
     """Told by the end of the file's name where not set."""
-    separator: str = Field(default=",", min_length=1, max_length=1)
-    """What stands between the fields of a CSV file, also in that of the items."""
+    separator: str = ","
+    """What stands between the fields of a CSV file; for tabs set format=tsv."""
     columns: InteractionColumns = InteractionColumns()
     timestamp_format: str = NUMBER
     """number (whole, any unit), iso (dates or times, which become microseconds since 1970), or a
@@ -60,7 +78,10 @@ class TableConfig(Config):
     items: Path | None = None
     """A table with a row for every item, in the order that items will have."""
     item_columns: ItemColumns = ItemColumns()
+    items_separator: str | None = None
+    """What stands between the fields of the items' CSV file; as in the interactions where null."""
 
+    _separators = field_validator("separator", "items_separator")(_one_character)
     _known_format = field_validator("timestamp_format")(check_timestamp_format)
 
 
@@ -79,40 +100,19 @@ def read_table_source(config: TableConfig) -> Dataset:
     batches = read_batches(config.file, columns, format=config.format, separator=config.separator)
     gathered = gather(batches, config.file, rules)
     items = _items(config, gathered.interactions)
-    interactions = _core(config, gathered)
+    interactions, notes = gathered_core(gathered, config.min_interactions, config.file)
     if config.min_interactions:
         items = items.filter(pl.col("item_id").is_in(interactions.item_ids.implode()))
-    return Dataset(interactions, items, notes=_notes(gathered, interactions))
-
-
-def _core(config: TableConfig, gathered: Gathered) -> Interactions:
-    whole = gathered.interactions
-    if not config.min_interactions:
-        return whole
-    try:
-        return k_core(whole, config.min_interactions)
-    except ValueError:
-        what = (
-            f"has {len(whole)} interactions of {whole.num_users} users with {whole.num_items} "
-            f"items, and none is left in their {config.min_interactions}-core"
-        )
-        raise bad_file(config.file, what, "lower min_interactions") from None
-
-
-def _notes(gathered: Gathered, interactions: Interactions) -> Mapping[str, int]:
-    return {
-        "rows_read": gathered.num_rows,
-        "duplicates_dropped": gathered.num_dropped,
-        "dropped_outside_core": len(gathered.interactions) - len(interactions),
-    }
+    return Dataset(interactions, items, notes=notes, has_times="timestamp" in columns)
 
 
 def _items(config: TableConfig, interactions: Interactions) -> pl.DataFrame:
     taken = interactions.item_ids
     if config.items is None:
         return taken.to_frame().with_columns(title=pl.lit(None, dtype=pl.String))
-    columns = dict(config.item_columns)
-    items = read_items(config.items, columns, separator=config.separator, fix=ITEM_COLUMN_FIX)
+    columns = {ours: name for ours, name in config.item_columns if name is not None}
+    separator = config.items_separator or config.separator
+    items = read_items(config.items, columns, separator=separator, fix=ITEM_COLUMN_FIX)
     lost = taken.filter(~taken.is_in(items["item_id"].implode()))
     if len(lost):
         what = f"lacks {len(lost)} of the {len(taken)} items in {config.file}, as {lost[0]!r}"

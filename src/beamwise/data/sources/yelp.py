@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, model_validator
 from beamwise.config import Config
 from beamwise.data.bad_input import bad_file
 from beamwise.data.dataset import Dataset
-from beamwise.data.filtering import k_core
+from beamwise.data.filtering import gathered_core
 from beamwise.data.interactions import Interactions
 from beamwise.data.item_metadata import Texts, joined, one_line, read_item_texts
 from beamwise.data.json_lines import read_json_line_batches
@@ -67,16 +67,19 @@ def read_yelp(config: YelpConfig) -> Dataset:
         ValueError: One line with file, row and fix, if a file is missing or not readable, a field
             is missing, or nothing is left.
     """
+    if config.folder.is_file():
+        raise bad_file(config.folder, "is a file", "give the folder of the unpacked files")
     if not config.folder.is_dir():
         raise ValueError(f"no such folder: {config.folder}; give the one of the unpacked files")
     reviews, businesses = (_find(config.folder, what) for what in ("review", "business"))
     rules = Rules(timestamp_format=ISO, duplicates=config.duplicates, columns=COLUMNS)
-    interactions = gather(read_json_line_batches(reviews, COLUMNS), reviews, rules).interactions
-    interactions = _between(interactions, config, reviews)
-    if config.min_interactions:
-        interactions = k_core(interactions, config.min_interactions)
+    gathered = gather(read_json_line_batches(reviews, COLUMNS), reviews, rules)
+    within = _between(gathered.interactions, config, reviews)
+    dropped = {"dropped_outside_dates": len(gathered.interactions) - len(within)}
+    gathered = gathered._replace(interactions=within)
+    interactions, notes = gathered_core(gathered, config.min_interactions, reviews, dropped)
     items = read_item_texts(businesses, interactions.item_ids, COLUMNS["item_id"], TEXTS)
-    return Dataset(interactions, items)
+    return Dataset(interactions, items, notes=notes)
 
 
 def _find(folder: Path, what: str) -> Path:

@@ -20,6 +20,10 @@ from beamwise.tokenization.quantizers.residual_codebooks import blocks
 TENSORS = "quantizer.safetensors"
 SIZES = "quantizer.json"
 
+LARGEST_CODEBOOK, SMALLEST_CODEBOOK, ITEMS_PER_CODE = 256, 16, 8
+"""Of the default size of a codebook: papers take 256, and with fewer than 8 items a code the first
+code all but names the item, so that a model learns little from one item about others."""
+
 Progress = Callable[[int, int], None]
 """Called with how much of the fitting is done, and of how much."""
 
@@ -29,8 +33,9 @@ class QuantizerConfig(Config):
 
     num_levels: PositiveInt = 4
     """Codes of an item."""
-    codebook_size: PositiveInt = 256
-    """Codes of a level; a level has fewer where fewer residuals differ."""
+    codebook_size: PositiveInt | None = None
+    """Codes of a level, of which fewer exist where fewer residuals differ. Where null, 256, and for
+    fewer than 2,048 items the largest power of two with 8 items a code, 16 at least."""
     normalize: bool = True
     """Scale every vector to length 1, so that codes are of directions; vectors of 0 stay 0."""
     balanced: bool = False
@@ -38,6 +43,13 @@ class QuantizerConfig(Config):
     neighbours share fewer."""
     seed: NonNegativeInt = Field(default=0, lt=2**32)
     """Of all that is random."""
+
+    def codebook_size_for(self, num_items: int) -> int:
+        """The codes of a level for so many items."""
+        if self.codebook_size is not None:
+            return self.codebook_size
+        fitting = 1 << max(num_items // ITEMS_PER_CODE, 1).bit_length() - 1
+        return min(max(fitting, SMALLEST_CODEBOOK), LARGEST_CODEBOOK)
 
 
 @runtime_checkable
@@ -159,9 +171,10 @@ def read_quantizer(
     expected = {
         "name": name,
         "num_levels": config.num_levels,
-        "codebook_size": config.codebook_size,
         "normalize": config.normalize,
     }
+    if config.codebook_size is not None:
+        expected["codebook_size"] = config.codebook_size
     for key, value in expected.items():
         found = sizes.get(key) if isinstance(sizes, dict) else None
         if found != value:

@@ -110,7 +110,7 @@ def fit_rq_kmeans(
         subtract(residuals, centroids, codes[:, level])
         levels.append(centroids)
         progress(level + 1, config.num_levels)
-    codebooks = ResidualCodebooks.of_levels(levels, config.codebook_size)
+    codebooks = ResidualCodebooks.of_levels(levels, config.codebook_size_for(len(vectors)))
     return RQKMeans(codebooks, config.normalize), codes
 
 
@@ -129,8 +129,9 @@ def _fit_level(
     residuals: Float32[np.ndarray, "items dim"],
     random: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "codes dim"], Int32[np.ndarray, " items"]]:
-    sampled = config.codebook_size * config.items_per_code
-    centroids = kmeans(residuals, config.codebook_size, config.iterations, sampled, random)
+    size = config.codebook_size_for(len(residuals))
+    sampled = size * config.items_per_code
+    centroids = kmeans(residuals, size, config.iterations, sampled, random)
     if config.balanced:
         centroids, codes = balanced_means(residuals, centroids)
     else:

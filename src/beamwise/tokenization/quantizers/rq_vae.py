@@ -176,10 +176,11 @@ def _train(
 ) -> Autoencoder:
     random = np.random.default_rng(config.seed)
     sizes = [inputs.shape[1], *config.hidden_dims, config.latent_dim]
+    codebook_size = config.codebook_size_for(len(inputs))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = Autoencoder(
-            sizes, config.num_levels, config.codebook_size, config.commitment_weight
+            sizes, config.num_levels, codebook_size, config.commitment_weight
         )
     data = torch.from_numpy(inputs)
     some = random.permutation(len(data))[:MOST_RESEEDING]
@@ -189,7 +190,7 @@ def _train(
     for epoch in range(config.epochs):
         order = torch.from_numpy(random.permutation(len(data)))
         codes = [_step(model, optimizer, data[rows]) for rows in order.split(config.batch_size)]
-        used = used_codes(torch.cat(codes), config.codebook_size)
+        used = used_codes(torch.cat(codes), codebook_size)
         if epoch + 1 < config.epochs:
             model.revive(used, sample, random)
         progress(epoch + 1, config.epochs)

@@ -1,0 +1,65 @@
+"""The report on a tokenizer says the same as text, as JSON and as a picture."""
+
+import json
+
+import numpy as np
+import pytest
+
+from beamwise.catalog import Catalog
+from beamwise.experiments.tokenizer_report import write_tokenizer_report
+from beamwise.tokenization import Tokenized
+from beamwise.tokenization.item_tokenizer import QuantizedConfig
+from beamwise.tokenization.quality import measure_quality
+
+CODES = np.array([[n // 4, n % 4, 0] for n in range(12)] + [[0, 0, 1]], dtype=np.int32)
+VECTORS = np.random.default_rng(0).normal(size=(13, 3)).astype(np.float32)
+
+
+def tokenized(vectors, num_code_levels=2) -> Tokenized:
+    return Tokenized(Catalog.from_codes(CODES, 4), 4, num_code_levels, vectors)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "my | data").mkdir()
+    return tmp_path / "my | data"
+
+
+@pytest.mark.parametrize("vectors", [VECTORS, None])
+def test_three_files_say_the_same(folder, vectors):
+    config = QuantizedConfig(end_token=True)
+    quality = write_tokenizer_report(folder, tokenized(vectors), config)
+    # level 3 tells equal items apart, and is judged as such
+    expected = measure_quality(CODES, vectors, 4, num_meaningful_levels=2)
+    assert quality.as_dict() == expected.as_dict()
+    out = folder / "quality"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report.json",
+        "report.md",
+        "report.png",
+    ]
+    figures = json.loads((out / "report.json").read_text())
+    assert figures.pop("catalog") == tokenized(vectors).catalog.version
+    assert figures.pop("settings") == config.model_dump(mode="json")
+    assert figures == json.loads(json.dumps(expected.as_dict()))
+    assert figures["num_meaningful_levels"] == 2
+    text = (out / "report.md").read_text()
+    assert text.startswith("# Tokenizer of my | data\n")
+    assert "`quantizer.codebook_size`" in text
+    assert "![figures](report.png)" in text
+    assert ("Not measured" in text) == (vectors is None)
+    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_later_report_takes_the_place_of_the_earlier(folder):
+    write_tokenizer_report(folder, tokenized(None), QuantizedConfig())
+    write_tokenizer_report(folder, tokenized(VECTORS, 3), QuantizedConfig())
+    figures = json.loads((folder / "quality" / "report.json").read_text())
+    assert figures["num_meaningful_levels"] == 3
+    assert figures["neighbourhood"] is not None
+
+
+def test_one_item(folder):
+    catalog = Catalog.from_codes(np.zeros((1, 1), dtype=np.int32), 1)
+    one = Tokenized(catalog, 1, 1, np.zeros((1, 2), dtype=np.float32))
+    assert write_tokenizer_report(folder, one, QuantizedConfig()).use.num_items == 1
