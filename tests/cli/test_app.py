@@ -119,3 +119,15 @@ def test_an_interruption_while_the_program_loads_is_one_line(monkeypatch, capsys
     monkeypatch.undo()
     assert status == 130
     assert capsys.readouterr() == ("", "stopped\n")
+
+
+def test_titles_that_the_terminal_cannot_show_are_escaped():
+    program = "from beamwise.cli import app; app._write_any_text(); print('caf\\xe9 \\u8336')"
+    outcome = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert outcome.stdout == "caf\\xe9 \\u8336\n"

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    _write_any_text()
     try:
         status = app(arguments, exit_on_error=False, print_error=False)
         return status if isinstance(status, int) else 0
@@ -63,6 +65,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         if os.environ.get(DEBUG):
             raise
         return _report(error)
+
+
+def _write_any_text() -> None:
+    """Escape what the encoding of a terminal or a pipe lacks, so that no title stops a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> int:
