@@ -52,7 +52,7 @@ def main() -> None:
     print(f"{quality.use.num_items} items have {quality.use.distinct_ids} distinct semantic IDs")
 
     # beamwise train --preset small --data data --out run, for fewer epochs
-    changes = [f"out={run}", f"data.folder={data}", "training.epochs=6", "backbone.dropout=0"]
+    changes = [f"out={run}", f"data.folder={data}", "training.epochs=6"]
     beamwise.train(read_config(beamwise.RunConfig, None, changes, preset("small")))
 
     # beamwise evaluate run --baselines
