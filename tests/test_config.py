@@ -8,6 +8,8 @@ from beamwise.config import (
     Config,
     ConfigError,
     changed_config,
+    changed_settings,
+    describe_settings,
     merged,
     parse_config,
     read_config,
@@ -62,6 +64,7 @@ def test_an_empty_file_is_no_settings(tmp_path):
         (["=3"], "--set '=3' is not key.path=value"),
         (["owner=ann", "owner.first=x"], "'owner' is a value, not a group of settings"),
         (["owner=[1"], "the value is not readable as YAML"),
+        (["owner=2020-13-45"], "the value is not readable as YAML"),
     ],
 )
 def test_mistakes_get_one_line(overrides, message):
@@ -110,3 +113,56 @@ def test_merged_replaces_a_component_of_another_name_and_changes_one_of_the_same
     assert merged(base, {"a": {"name": "y"}}) == {"a": {"name": "y"}, "b": 3}
     assert merged(base, {"b": {"c": 1}})["b"] == {"c": 1}
     assert base["a"]["deep"] == {"p": 1, "q": 2}
+
+
+@pytest.mark.parametrize("text", ["%d/%m/%Y", "@home", "`x`", "\t", "|", ",", "#", "-", "50%"])
+def test_what_yaml_reserves_is_text(text):
+    assert read_config(Basket, None, [f"owner={text}"]).owner == text
+
+
+def test_a_folder_is_no_config_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder: give the path of a YAML file"):
+        read_config(Basket, tmp_path)
+
+
+class Ripe(Config):
+    days: int
+    """How long
+    it may lie."""
+    where: Literal["sun", "shade"] | None = None
+
+
+class Shop(Config):
+    basket: Basket = Basket(owner="ann", fruit=Apple(weight=5))
+    """Not shown: its settings are."""
+    ripe: Ripe
+    sizes: tuple[int, ...] = Field(default=(1, 2), description="In kg.")
+
+
+def test_settings_are_described():
+    assert describe_settings(Shop) == [
+        ("basket.fruit.name", "apple", "apple, pear"),
+        ("basket.fruit.weight", "5", "with basket.fruit.name=apple"),
+        ("basket.fruit.colour", "green", "with basket.fruit.name=pear"),
+        ("basket.owner", "ann", "Who carries the basket."),
+        ("basket.folder", "here", ""),
+        ("ripe.days", "(needed)", "How long it may lie."),
+        ("ripe.where", "null", "sun, shade"),
+        ("sizes", "[1, 2]", "In kg."),
+    ]
+    assert describe_settings(Basket)[3] == ("owner", "(needed)", "Who carries the basket.")
+    assert describe_settings(Apple) == [("weight", "3", "")]
+
+
+def test_described_defaults_are_read_back_as_they_are():
+    rows = describe_settings(Basket)
+    given = [f"{key}={default}" for key, default, doc in rows if not doc.startswith("with")]
+    given = [text.replace("(needed)", "ann") for text in given]
+    assert read_config(Basket, None, given) == Basket(owner="ann")
+
+
+def test_changed_settings():
+    assert changed_settings(Basket(owner="ann")) == {"owner": "ann"}
+    basket = Basket(owner="ann", fruit=Apple(weight=9), folder=Path("there"))
+    assert changed_settings(basket) == {"owner": "ann", "fruit.weight": 9, "folder": "there"}
+    assert changed_settings(Shop(ripe=Ripe(days=2))) == {"ripe.days": 2}

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 AnyConfig = TypeVar("AnyConfig", bound="Config")
 CANNOT_BEGIN_YAML = ("%", "@", "`", "\t")
 """What no plain value of YAML begins with; in an override it begins a text, as %d/%m/%Y."""
+ONE_SIGN = frozenset(",|>#*&!?-:'\"")
+"""Signs that are no value of YAML when they stand alone; in an override they are a text."""
 NEEDED = "(needed)"
 """In the place of a default where there is none."""
 
@@ -197,7 +198,11 @@ def _literals_of(annotation: Any) -> list[str]:
 
 def _as_yaml(value: Any) -> str:
     """On one line, without the marks of a document."""
-    text = yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=float("inf"))
+    text = yaml.safe_dump(
+        TypeAdapter(Any).dump_python(value, mode="json"),
+        default_flow_style=True,
+        width=float("inf"),
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -245,7 +250,8 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a group of settings")
         level = child
     try:
-        level[last] = text if text.startswith(CANNOT_BEGIN_YAML) else yaml.safe_load(text)
+        is_text = text.startswith(CANNOT_BEGIN_YAML) or text.strip() in ONE_SIGN
+        level[last] = text if is_text else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
         raise ConfigError(f"--set {override!r}: the value is not readable as YAML") from None
 

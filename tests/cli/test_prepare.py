@@ -5,6 +5,7 @@ import json
 import pytest
 
 from beamwise.data.dataset import Dataset
+from beamwise.data.sources import SOURCES
 
 SMALL = ("--set", "num_users=20", "--set", "num_items=200")
 
@@ -154,3 +155,97 @@ def test_a_table_named_as_its_source_is_explained(beamwise, tmp_path):
     assert f"table {tmp_path / 'sales.csv'}" in complaint
     wrong = ("--out", tmp_path / "o", "--column", "user_id")
     assert "not NAME=COLUMN" in beamwise("prepare", "table", "x.csv", *wrong).complaint
+
+
+@pytest.fixture
+def log(tmp_path):
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\na,x,1\na,y,2\nb,x,3\n")
+    return tmp_path / "log.csv"
+
+
+def test_what_is_read_is_never_removed(beamwise, tmp_path, log, monkeypatch):
+    (tmp_path / "items.csv").write_text("item_id,title\nx,X\ny,Y\n")
+    (tmp_path / "table.yaml").write_text(f"file: {log}\n")
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ("table", "log.csv", "--items", "items.csv", "--out", "."),
+        ("table", log, "--out", tmp_path),
+        ("table", "--set", "file=log.csv", "--out", tmp_path),
+        ("table", "--config", "table.yaml", "--out", "."),
+        ("movielens", ".", "--out", tmp_path),
+    ):
+        complaint = beamwise("prepare", *command, "--overwrite").complaint
+        assert "read and would be removed: name another folder to write" in complaint
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "items.csv", "log.csv", "table.yaml",
+    ]  # fmt: skip
+
+
+def test_the_working_directory_is_never_removed(beamwise, tmp_path, log, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    outcome = beamwise("prepare", "table", log, "--out", ".", "--overwrite")
+    assert "the current working directory" in outcome.complaint
+    assert beamwise("prepare", "table", log, "--out", "data").status == 0
+    assert (tmp_path / "here" / "data" / "data_card.md").is_file()
+
+
+def test_a_fitted_tokenizer_is_not_lost_unasked(beamwise, tmp_path, log):
+    again = ("prepare", "table", log, "--out", tmp_path / "out")
+    assert beamwise(*again).status == 0
+    (tmp_path / "out" / "catalog").mkdir()
+    replaced = beamwise(*again)
+    assert "removed the catalog that was made from the earlier data" in replaced.err
+    assert "removed" not in beamwise(*again).err
+    (tmp_path / "out" / "tokenizer").mkdir()
+    complaint = beamwise(*again).complaint
+    assert "a tokenizer fitted to the items there" in complaint
+    assert f"beamwise tokenize NEW --like {tmp_path / 'out'}" in complaint
+    assert (tmp_path / "out" / "tokenizer").is_dir()
+    assert "removed the tokenizer" in beamwise(*again, "--overwrite").err
+
+
+@pytest.mark.parametrize("name", ["1", "no", "cust #", "a: b", "null", "%d", "x=y", "🍵"])
+def test_names_of_columns_are_literal(beamwise, tmp_path, name):
+    (tmp_path / "log.csv").write_text(f"{name},item_id\na,x\na,y\n", encoding="utf-8")
+    (tmp_path / "items.csv").write_text(f"{name},title\nx,X\ny,Y\n", encoding="utf-8")
+    outcome = beamwise(
+        "prepare", "table", tmp_path / "log.csv", "--items", tmp_path / "items.csv",
+        "--out", tmp_path / "out", "--column", f"user_id={name}", "--column", "timestamp=null",
+        "--item-column", f"item_id={name}", "--json",
+    )  # fmt: skip
+    assert outcome.status == 0
+    card = json.loads(outcome.out)
+    assert (card["users"], card["items_with_title"]) == (1, 2)
+    assert (card["source"], card["times"]) == ("table", "none: order of the rows")
+
+
+def test_columns_are_for_a_table(beamwise, tmp_path):
+    for option in ("--column", "--item-column"):
+        command = ("prepare", "yelp", tmp_path, "--out", tmp_path / "out", option, "item_id=x")
+        assert f"{option} is for the source table only" in beamwise(*command).complaint
+
+
+def test_items_without_titles(beamwise, tmp_path, log):
+    (tmp_path / "items.csv").write_text("item_id\nx\ny\n")
+    command = ("prepare", "table", log, "--items", tmp_path / "items.csv", "--out", tmp_path / "o")
+    assert "--item-column title=null" in beamwise(*command).complaint
+    assert beamwise(*command, "--item-column", "title=null").status == 0
+    assert Dataset.load(tmp_path / "o").items["title"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_settings_are_listed(beamwise, source):
+    listed = [
+        json.loads(line)
+        for line in beamwise("prepare", source, "--settings", "--json").out.splitlines()
+    ]
+    assert {row["key"] for row in listed} >= SOURCES[source].config.model_fields.keys() - {
+        "name", "columns", "item_columns",
+    }  # fmt: skip
+    assert "setting" in beamwise("prepare", source, "--settings").out
+
+
+def test_settings_need_a_source_and_all_else_a_folder(beamwise, log):
+    assert "unknown source" in beamwise("prepare", "tabel", "--settings").complaint
+    assert "add --out DIR" in beamwise("prepare", "table", log).complaint

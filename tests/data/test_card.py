@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from beamwise.data.card import DataCard, data_card, write_card
 from beamwise.data.dataset import Dataset
 from beamwise.data.interactions import Interactions
-from beamwise.data.sources import SemanticIdJsonConfig, read_source
+from beamwise.data.sources import SemanticIdJsonConfig, TableConfig, read_source
 from beamwise.data.splitting import leave_one_out, sequences_of
 
 DAY = 86_400
@@ -185,3 +185,42 @@ def test_published_data(data_folder, name, shown):
     assert shown in card.as_markdown()
     assert card.interactions_per_user.min == card.interactions_per_item.min == 5
     assert card.first_time is None
+
+
+def test_the_source_is_named_without_the_machines_folders(tmp_path):
+    config = TableConfig(
+        file=tmp_path / "log.csv",
+        items=tmp_path / "items.csv",
+        min_interactions=2,
+        columns={"timestamp": None},
+    )
+    card = data_card(golden(), source=config)
+    assert card.read_from == {
+        "name": "table",
+        "file": "log.csv",
+        "items": "items.csv",
+        "settings": "columns.timestamp=null, min_interactions=2",
+    }
+    text = card.as_markdown()
+    assert "| source | table |" in text
+    assert "| source items | items.csv |" in text
+    assert "| items | 4 |" in text
+    assert str(tmp_path) not in json.dumps(card.as_dict()) + text
+    plain = data_card(golden(), source=TableConfig(file=tmp_path / "log.csv"))
+    assert plain.read_from["settings"] == "defaults"
+    assert data_card(golden()).read_from == {}
+
+
+def test_the_split_is_named():
+    assert "| test targets (leave-one-out) | 3 |" in data_card(golden()).as_markdown()
+    assert data_card(golden()).split == "leave-one-out"
+    assert data_card(golden(), {"test": 1}).split is None
+
+
+def test_row_numbers_are_no_times(tmp_path):
+    (tmp_path / "log.csv").write_text("user_id,item_id\na,x\nb,x\na,y\n")
+    card = data_card(
+        read_source(TableConfig(file=tmp_path / "log.csv", columns={"timestamp": None}))
+    )
+    assert (card.first_time, card.last_time) == (None, None)
+    assert "| times | none: order of the rows |" in card.as_markdown()

@@ -149,7 +149,10 @@ def test_embeddings_outlive_the_data_and_catalogs_do_not(tmp_path):
     for name in ("catalog", "tokenizer", "embeddings"):
         (tmp_path / "data" / name).mkdir()
         (tmp_path / "data" / name / "file").write_text(name)
-    dataset(with_ids=False).save(tmp_path / "data")
+    with pytest.raises(ValueError, match=r"data holds a tokenizer fitted .*--like .*data` keeps"):
+        dataset(with_ids=False).save(tmp_path / "data")
+    assert (tmp_path / "data" / "tokenizer" / "file").exists()
+    dataset(with_ids=False).save(tmp_path / "data", overwrite=True)
     assert names(tmp_path / "data") == ["embeddings", "interactions.parquet", "items.parquet"]
     assert (tmp_path / "data" / "embeddings" / "file").read_text() == "embeddings"
 
@@ -163,3 +166,25 @@ def test_items_are_read_without_interactions(tmp_path):
         read_items(tmp_path / "data")
     with pytest.raises(ValueError, match="no dataset folder"):
         read_items(tmp_path / "nothing")
+
+
+def test_what_must_be_kept_is_never_removed(tmp_path, monkeypatch):
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    raw = tmp_path / "data" / "raw" / "log.csv"
+    raw.write_text("kept")
+    (tmp_path / "link.csv").symlink_to(raw)
+    (tmp_path / "data" / "away.csv").symlink_to(tmp_path / "elsewhere.csv")
+    inside = [raw, tmp_path / "link.csv", tmp_path / "data" / "away.csv", raw.parent]
+    for path in inside:  # by its own name or through a link
+        with pytest.raises(ValueError, match=r"data holds .*which is read and would be removed"):
+            dataset().save(tmp_path / "data", overwrite=True, keep=[path])
+    with pytest.raises(ValueError, match=r"raw is read and would be removed: name another folder"):
+        dataset().save(raw.parent, overwrite=True, keep=[raw.parent])
+    for here in (tmp_path / "data", raw.parent):
+        monkeypatch.chdir(here)
+        with pytest.raises(ValueError, match="is or holds the current working directory"):
+            dataset().save(tmp_path / "data", overwrite=True)
+    monkeypatch.chdir(tmp_path)
+    assert raw.read_text() == "kept"
+    dataset().save(tmp_path / "data", overwrite=True, keep=[tmp_path / "other.csv"])
+    assert not raw.exists()

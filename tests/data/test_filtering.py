@@ -1,14 +1,16 @@
 """The k-core: by hand, against a naive loop, and its fixed point."""
 
 from collections import Counter
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamwise.data.filtering import k_core
+from beamwise.data.filtering import gathered_core, k_core
 from beamwise.data.interactions import Interactions
+from beamwise.data.raw_interactions import Gathered
 
 pairs = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz")), min_size=1, max_size=40
@@ -78,3 +80,21 @@ def test_errors():
         k_core(interactions, 0)
     with pytest.raises(ValueError, match=r"no interaction is left in the 2-core of 2: lower k"):
         k_core(interactions, 2)
+
+
+def test_what_became_of_the_rows():
+    rows = [("a", "u"), ("a", "v"), ("b", "u"), ("b", "v"), ("c", "w")]
+    gathered = Gathered(interactions_of(rows), num_rows=9, num_dropped=3)
+    kept, notes = gathered_core(gathered, 2, Path("x.csv"), {"dropped_early": 1})
+    assert len(kept) == 4
+    assert list(notes.items()) == [
+        ("rows_read", 9), ("duplicates_dropped", 3), ("dropped_early", 1),
+        ("dropped_outside_core", 1),
+    ]  # fmt: skip
+    assert gathered_core(gathered, 0, Path("x.csv"))[0] is gathered.interactions
+    message = (
+        r"x.csv has 5 interactions of 3 users with 3 items, and none is left in their 3-core: "
+        r"lower min_interactions \(0 keeps all\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        gathered_core(gathered, 3, Path("x.csv"))

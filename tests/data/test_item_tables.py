@@ -39,7 +39,7 @@ def test_other_names(tmp_path):
     assert (items.columns, items.rows()) == (["item_id", "title", "x"], [("a", "Pen", "1")])
     refused(tmp_path / "items.csv", "has no column 'item_id'.*: rename the one that holds it to it")
     refused(tmp_path / "items.csv", "has no column 'y'.*: say title", columns | {"title": "y"},
-            fix="say {column}")  # fmt: skip
+            fix={"title": "say title"})  # fmt: skip
     (tmp_path / "items.csv").write_bytes(b"name,asin,title\nPen,a,1\n")
     refused(tmp_path / "items.csv", "has a column 'title' besides 'name'", columns)
 
@@ -110,9 +110,25 @@ def test_bad_ids(tmp_path, rows, message):
         ("a.jsonl", '{"item_id": "a", "\\ud800": "A"}', r"row 1, column .*ud800.* is not Unicode"),
         ("a.jsonl", '{"item_id": "a"}\n{"item_id": null}', "row 2, column 'item_id': null is not"),
         ("a.jsonl", '{"item_id": "a"}\n{"title": "b"}', "row 2, column 'item_id': null is not an"),
-        ("a.jsonl", "[1]", "has no JSON object in row 1"),
+        ("a.jsonl", "[1]", r"holds a JSON array: write one object a line \(JSON lines\)"),
+        ("a.jsonl", "1", "has no JSON object in row 1"),
+        (
+            "a.csv",
+            "item_id;title\na;A\n",
+            "has one column, 'item_id;title': separate its fields by",
+        ),
+        ("a.csv", "item_id\ttitle\na\tA\n", "has one column, .*: end its name with .tsv"),
     ],
 )
 def test_bad_files(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     refused(tmp_path / name, message)
+
+
+def test_without_titles(tmp_path):
+    (tmp_path / "items.csv").write_bytes(b"name,asin,x\nPen,a,1\n")
+    items = read_items(tmp_path / "items.csv", {"item_id": "asin"})
+    assert items.schema == dict.fromkeys(["item_id", "title", "name", "x"], pl.String)
+    assert items.rows() == [("a", None, "Pen", "1")]
+    (tmp_path / "items.csv").write_bytes(b"title,asin\nPen,a\n")
+    assert read_items(tmp_path / "items.csv", {"item_id": "asin"}).rows() == [("a", None)]

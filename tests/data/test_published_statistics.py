@@ -65,7 +65,11 @@ def test_the_densities_are_those_of_a_5_core():
 
 def test_the_name_of_a_source(tmp_path):
     reviews = tmp_path / "reviews_Beauty_5.json.gz"
-    assert data_set_name(AmazonConfig(reviews=reviews)) == "reviews_Beauty_5.json.gz"
+    for layout, name in {"2014": reviews.name, "2018": None, "2023": None}.items():
+        assert data_set_name(AmazonConfig(reviews=reviews, layout=layout)) == name
+    told = tmp_path / "Office_Products.csv"  # the figures are of 2014
+    told.write_text("user_id,parent_asin,rating,timestamp\nu,A,5.0,1\n")
+    assert data_set_name(AmazonConfig(reviews=told)) is None
     assert data_set_name(YelpConfig(folder=tmp_path)) == "yelp"
     assert data_set_name(MovieLensConfig(folder=tmp_path)) is None
     assert data_set_name(SemanticIdJsonConfig(folder=tmp_path)) is None

@@ -30,3 +30,16 @@ def test_a_huge_header_is_no_header(tmp_path):
     path.write_bytes(b"x" * 200_000 + b"\n1\n")
     with pytest.raises(ValueError, match=r"a.csv has no header .*: name the columns in its first"):
         csv_header(path, ",")
+
+
+def test_a_file_without_header_counts_its_first_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"x,1\n\ny,2\n")
+    (batch,) = read_csv_batches(path, ["b", "a"], ",", ["a", "b"])
+    assert (batch.first_row, batch.table.rows()) == (1, [("1", "x"), ("2", "y")])
+    path.write_bytes(b"x,1\ny,2,3\n")
+    with pytest.raises(ValueError, match=r"a.csv has 3 fields in row 2 and not 2: correct or drop"):
+        list(read_csv_batches(path, ["a"], ",", ["a", "b"]))
+    path.write_bytes(b"a,b\nx,1\ny,2,3\n")
+    with pytest.raises(ValueError, match=r"has 3 fields in row 2 and 2 in its header"):
+        list(read_csv_batches(path, ["a"], ","))

@@ -68,6 +68,8 @@ def test_a_column_may_serve_twice(tmp_path):
 def test_format_overrides_the_name(tmp_path):
     path = write(tmp_path / "a.txt", TEXT)
     assert rows_of(path, format="csv") == [row[:2] for row in ROWS]
+    refused(tmp_path, "is a folder: name a file in it")
+    refused(tmp_path, "is a folder: name a file in it", format="parquet")
     refused(path, r"a.txt does not tell its format: end its name with .csv, or set format to one")
     with pytest.raises(ValueError, match=r"unknown format 'xlsx': choose one of csv, tsv, parquet"):
         rows_of(path, format="xlsx")
@@ -84,7 +86,12 @@ def test_format_of(tmp_path, name, kind):
 def test_other_separators(tmp_path):
     path = write(tmp_path / "a.csv", b"who;what\nann;pen, red\n")
     assert rows_of(path, separator=";") == [("ann", "pen, red")]
-    refused(path, r"has no column 'who' \(there are: 'who;what'", separator=",")
+    refused(path, r"has one column, 'who;what': add --set 'separator=;'", separator=",")
+    refused(path, r"has no column 'who' \(there are: 'who;what'", separator=",", fix="as published")
+    refused(write(tmp_path / "b.csv", b"who\twhat\n"), "'who.*what': add --set format=tsv")
+    one = write(tmp_path / "c.csv", b"who;what\nann;pen\n")
+    assert rows_of(one, {"x": "who;what"}) == [("ann;pen",)]  # it may be meant
+    refused(write(tmp_path / "d.csv", b"who\nann\n"), "has no column 'what'")
     for bad in ("", "::", "\n", '"', "é"):
         with pytest.raises(ValueError, match="cannot separate fields: give one ASCII character"):
             rows_of(path, separator=bad)
@@ -206,3 +213,19 @@ def test_bad_parquet(tmp_path):
     refused(path, "has no rows")
     pl.DataFrame({"who": ["a", "b"], "what": ["c", "\0"]}).write_parquet(path)
     refused(path, r"row 2, column 'what': '\\x00' is not text")
+
+
+def test_a_file_without_times_is_told_how_to_say_so(tmp_path):
+    path = write(tmp_path / "a.csv", TEXT)
+    refused(path, "--column timestamp=NAME, or where there are no times --column timestamp=null",
+            columns={"timestamp": "at"})  # fmt: skip
+    refused(
+        path, "name the one that holds it with --column user_id=NAME$", columns={"user_id": "x"}
+    )
+
+
+def test_a_field_that_no_object_has_is_a_missing_column(tmp_path):
+    path = write(tmp_path / "a.jsonl", b'{"who": "ann", "when": null}\n{"who": "bob"}\n')
+    refused(path, r"has no column 'at' \(there are: 'who', 'when'\).*--column timestamp=null",
+            columns={"user_id": "who", "timestamp": "at"})  # fmt: skip
+    assert rows_of(path, {"x": "who", "y": "when"}) == [("ann", None), ("bob", None)]

@@ -15,4 +15,5 @@ Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_
 
 def setting(key: str, text: Path | str) -> str:
     """The override that gives a setting a path or text, quoted so that YAML takes it literally."""
-    return f"{key}={yaml.safe_dump(str(text), default_style='"', width=float('inf')).strip()}"
+    quoted = yaml.safe_dump(str(text), default_style='"', width=float("inf"))
+    return f"{key}={quoted.strip()}"

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Integer
 
+from beamwise.config import Config, changed_settings
 from beamwise.data.dataset import Dataset
 from beamwise.data.splitting import are_positions
 
@@ -39,6 +40,8 @@ class Distribution:
 class DataCard:
     """What `data_card` found."""
 
+    read_from: dict[str, str]
+    """The source, the names of its files, and the settings that differ from their defaults."""
     users: int
     items: int
     """Those that can be recommended."""
@@ -54,8 +57,12 @@ class DataCard:
     interactions_per_item: Distribution
     """Of the items that somebody took."""
     first_time: int | None
-    """The earliest timestamp in the data's unit; None where timestamps are places in lists."""
+    """The earliest timestamp in the data's unit; None where the data have no times."""
     last_time: int | None
+    times: str
+    """From when to when, or what timestamps are instead of times."""
+    split: str | None
+    """How `targets` are made, where it is known."""
     targets: dict[str, int]
     """How many each part of the split has."""
     notes: dict[str, int]
@@ -85,7 +92,11 @@ class DataCard:
     def facts(self) -> dict[str, str]:
         """The figures but the distributions, as tables show them."""
         without = self.items - self.items_with_text
-        facts = {
+        source = {
+            "source" if name == "name" else f"source {name}": value
+            for name, value in self.read_from.items()
+        }
+        facts = source | {
             "users": f"{self.users:,}",
             "items": f"{self.items:,}",
             "items that somebody took": f"{self.items_taken:,}",
@@ -93,9 +104,10 @@ class DataCard:
             "density": f"{self.density_percent:.4g} % of users x items taken",
             "items with a title": f"{self.items_with_title:,}",
             "items with any text": f"{self.items_with_text:,} (without: {without:,})",
-            "times": _period(self.first_time, self.last_time),
+            "times": self.times,
         }
-        facts |= {f"{part} targets": f"{count:,}" for part, count in self.targets.items()}
+        targets = f"targets ({self.split})" if self.split else "targets"
+        facts |= {f"{part} {targets}": f"{count:,}" for part, count in self.targets.items()}
         notes = {name.replace("_", " "): f"{count:,}" for name, count in self.notes.items()}
         return facts | notes
 
@@ -105,6 +117,7 @@ def data_card(
     targets: Mapping[str, int] | None = None,
     notes: Mapping[str, int] | None = None,
     published: Sequence[str] = (),
+    source: Config | None = None,
 ) -> DataCard:
     """Describe a dataset; ten million interactions take about a second.
 
@@ -115,14 +128,17 @@ def data_card(
         notes: What else was counted, by its name; what the dataset's source counted where not
             given.
         published: Lines that compare with published figures.
+        source: The settings of the source that was read.
     """
     interactions, items = dataset.interactions, dataset.items
     per_user = np.bincount(interactions.users)
     per_item = np.bincount(interactions.items)
     times = interactions.timestamps
-    timeless = are_positions(times, interactions.starts)
+    timeless = _instead_of_times(dataset)
+    first, last = int(times.min()), int(times.max())
     pairs = interactions.num_users * interactions.num_items
     return DataCard(
+        read_from={} if source is None else _described_source(source),
         users=interactions.num_users,
         items=len(items),
         items_taken=interactions.num_items,
@@ -132,8 +148,10 @@ def data_card(
         items_with_text=_num_with(items, [name for name in items.columns if name != "item_id"]),
         interactions_per_user=_distribution(per_user),
         interactions_per_item=_distribution(per_item),
-        first_time=None if timeless else int(times.min()),
-        last_time=None if timeless else int(times.max()),
+        first_time=None if timeless else first,
+        last_time=None if timeless else last,
+        times=timeless or _period(first, last),
+        split="leave-one-out" if targets is None else None,
         targets=dict(_leave_one_out_targets(per_user) if targets is None else targets),
         notes=dict(dataset.notes if notes is None else notes),
         published=tuple(published),
@@ -175,10 +193,33 @@ def _num_with(items: pl.DataFrame, columns: list[str]) -> int:
     return int(items.select(pl.any_horizontal(has_text).sum()).item()) if has_text else 0
 
 
-def _period(first: int | None, last: int | None) -> str:
-    """Days where the numbers are a time since 1970 in a known unit, else the numbers."""
-    if first is None or last is None:
+def _described_source(source: Config) -> dict[str, str]:
+    """Its name, its files without their folders, and the settings that differ from defaults."""
+    paths = {name: value.resolve().name for name, value in source if isinstance(value, Path)}
+    tags = {name: str(value) for name, value in source if name == "name"}
+    changed = {
+        key: value
+        for key, value in changed_settings(source).items()
+        if key not in paths and key not in tags
+    }
+    settings = ", ".join(
+        f"{key}={'null' if value is None else value}" for key, value in changed.items()
+    )
+    return tags | paths | {"settings": settings or "defaults"}
+
+
+def _instead_of_times(dataset: Dataset) -> str | None:
+    """What timestamps are where they are no times; None where they are."""
+    if not dataset.has_times:
+        return "none: order of the rows"
+    interactions = dataset.interactions
+    if are_positions(interactions.timestamps, interactions.starts):
         return "none: timestamps are positions in the users' lists"
+    return None
+
+
+def _period(first: int, last: int) -> str:
+    """Days where the numbers are a time since 1970 in a known unit, else the numbers."""
     for per_second, (lowest, beyond) in _PER_SECOND.items():
         if lowest <= last < beyond and abs(first) < beyond:
             start, stop = (_day(time / per_second) for time in (first, last))

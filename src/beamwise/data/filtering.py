@@ -43,7 +43,7 @@ def gathered_core(
             )
             raise bad_file(path, what, "lower min_interactions (0 keeps all)") from None
     notes = {"rows_read": gathered.num_rows, "duplicates_dropped": gathered.num_dropped}
-    return kept, notes | (dropped or {}) | {"dropped_outside_core": len(whole) - len(kept)}
+    return kept, notes | dict(dropped or {}) | {"dropped_outside_core": len(whole) - len(kept)}
 
 
 def k_core(interactions: Interactions, k: int) -> Interactions:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from beamwise.config import Config
-from beamwise.data.sources.amazon import AmazonConfig
+from beamwise.data.sources.amazon import AmazonConfig, layout_of
 from beamwise.data.sources.semantic_id_json import SemanticIdJsonConfig
 from beamwise.data.sources.yelp import YelpConfig
 
@@ -109,13 +109,13 @@ def published_check(name: str, users: int, items: int, interactions: int) -> Pub
 
 
 def data_set_name(config: Config) -> str | None:
-    """The name to give `published_check`; None for a source that no published data set is read by.
+    """The name to give `published_check`; None where nothing is published for such data.
 
     Args:
         config: The settings of a source that has been read.
     """
     if isinstance(config, AmazonConfig):
-        return config.reviews.name
+        return config.reviews.name if layout_of(config) == "2014" else None  # see `_AMAZON`
     if isinstance(config, YelpConfig):
         return config.name
     if isinstance(config, SemanticIdJsonConfig):

@@ -51,7 +51,9 @@ def csv_header(path: Path, separator: str) -> list[str]:
         ) from None
 
 
-def read_csv_batches(path: Path, names: Sequence[str], separator: str) -> Iterator[RawBatch]:
+def read_csv_batches(
+    path: Path, names: Sequence[str], separator: str, header: Sequence[str] | None = None
+) -> Iterator[RawBatch]:
     """Read columns of a table as text, under their own names.
 
     Fields may be quoted with `"`, and then hold the separator, line ends and doubled quotes. Blank
@@ -61,23 +63,24 @@ def read_csv_batches(path: Path, names: Sequence[str], separator: str) -> Iterat
         path: Plain or gzip.
         names: Columns that `csv_header` has, each once.
         separator: One character between fields.
+        header: Names of the columns of a file that has no header.
 
     Raises:
         ValueError: One line, if the file is not readable, a row has more or fewer fields than the
             header, a quote is not closed, or a value is not UTF-8 or has a NUL byte.
     """
-    last = csv_header(path, separator)[-1]
+    last = (csv_header(path, separator) if header is None else header)[-1]
     source = _Blocks(path)
     first_row, end = 1, b""
     try:
-        for batch in _open(source, {*names, last}, separator):
+        for batch in _open(source, {*names, last}, separator, header):
             end = batch.column(last)[-1].as_py() if batch.num_rows else end
             columns = {n: _checked(path, first_row, n, batch.column(n)) for n in names}
             for part in pl.DataFrame(columns).iter_slices(ROWS_AT_ONCE):
                 yield RawBatch(first_row, part)
                 first_row += part.height
     except pa.ArrowException as error:
-        raise _explained(path, first_row, str(error)) from None
+        raise _explained(path, first_row, str(error), header is not None) from None
     if first_row == 1:
         raise bad_file(path, "has a header and no rows", "give a file with rows")
     if re.search(rb"[\r\n]", end) and not source.tail.rstrip(b"\r\n").endswith(b'"'):
@@ -111,13 +114,17 @@ class _Blocks(io.RawIOBase):
         return count
 
 
-def _open(source: _Blocks, names: set[str], separator: str) -> Iterator[pa.RecordBatch]:
+def _open(
+    source: _Blocks, names: set[str], separator: str, header: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
     """Single-threaded, for then Arrow's messages name the row; text is decoded by us."""
     import pyarrow.csv as arrow_csv
 
     return arrow_csv.open_csv(
         source,
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+        read_options=arrow_csv.ReadOptions(
+            block_size=BLOCK_BYTES, use_threads=False, column_names=header and list(header)
+        ),
         parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             include_columns=sorted(names), column_types=dict.fromkeys(names, pa.binary())
@@ -151,14 +158,17 @@ def _first_not_utf8(values: pa.Array) -> tuple[int, bytes]:
     raise AssertionError("Arrow refused text that Python decodes")
 
 
-def _explained(path: Path, first_row: int, message: str) -> ValueError:
+def _explained(path: Path, first_row: int, message: str, headless: bool) -> ValueError:
     """Arrow's message in our words."""
     ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message)
     if ragged:
         row, expected, got = (int(number) for number in ragged.groups())
+        place = f"row {row} and not {expected}"
+        if not headless:
+            place = f"row {row - 1} and {expected} in its header"
         return bad_file(
             path,
-            f"has {got} fields in row {row - 1} and {expected} in its header",
+            f"has {got} fields in {place}",
             "correct or drop the row, quote a field that holds the separator, "
             "or set another separator",
         )

@@ -63,9 +63,7 @@ def read_batches(
     """
     kind = format_of(path, format)
     if kind == "jsonl":
-        from beamwise.data.json_lines import read_json_line_batches
-
-        yield from read_json_line_batches(path, columns)
+        yield from _json_batches(path, columns, fix)
         return
     header = column_names(path, kind, separator)
     if kind == "csv" and not isinstance(fix, str):
@@ -79,6 +77,21 @@ def read_batches(
     renamed = [pl.col(name).alias(ours) for ours, name in columns.items()]
     for first_row, table in batches:
         yield RawBatch(first_row, table.select(renamed))
+
+
+def _json_batches(
+    path: Path, columns: Mapping[str, str], fix: str | Mapping[str, str]
+) -> Iterator[RawBatch]:
+    """JSON lines; a field that no row of the first batch has must be one of the first object."""
+    from beamwise.data.json_lines import first_record, read_json_line_batches
+
+    for batch in read_json_line_batches(path, columns):
+        if batch.first_row == 1:
+            values = batch.table
+            lacking = {n: columns[n] for n in columns if values[n].null_count() == values.height}
+            if lacking:
+                check_columns(path, lacking, list(first_record(path)), fix)
+        yield batch
 
 
 def column_names(path: Path, kind: Format, separator: str = ",") -> list[str]:
@@ -149,7 +162,7 @@ def check_separator(
     found = next((separator for separator in SEPARATORS if separator in names[0]), None)
     if found is not None:
         remedy = fix["tab"] if found == "\t" else fix["separator"].format(found)
-        raise bad_file(path, f"has one column, {shown(names[0])}, by the separator set", remedy)
+        raise bad_file(path, f"has one column, {shown(names[0])}", remedy)
 
 
 def check_columns(

@@ -233,7 +233,7 @@ def test_a_bad_review_gets_one_line(tmp_path, lines, message):
 
 def test_bad_files(tmp_path):
     reviews = write_reviews(tmp_path / "reviews.json", review_2014)
-    with pytest.raises(ValueError, match=r"no interaction is left in the 9-core of 5"):
+    with pytest.raises(ValueError, match=r"has 5 .* of 3 users with 3 .*in their 9-core"):
         read(reviews, min_interactions=9)
     with pytest.raises(ValueError, match=r"no file at .*absent.json"):
         read(tmp_path / "absent.json")
@@ -244,9 +244,6 @@ def test_bad_files(tmp_path):
         read(tmp_path / "empty.json")
     with pytest.raises(ValueError, match=r"empty.json is empty"):
         read(reviews, metadata=tmp_path / "empty.json")
-    (tmp_path / "ratings_Beauty.csv").write_text("u,A,5.0,1\nu,B,5.0,2\n")  # 2014: no header
-    with pytest.raises(ValueError, match=r"ratings_Beauty.csv .*add this header"):
-        read(tmp_path / "ratings_Beauty.csv")
     cut = tmp_path / "cut.json.gz"
     cut.write_bytes(gzip.compress(reviews.read_bytes())[:-12])
     with pytest.raises(ValueError, match=r"cut.json.gz is cut short"):
@@ -272,3 +269,80 @@ def test_mutated_files_give_a_dataset_or_one_line(tmp_path_factory, at, cut, put
             message = str(error)
         assert "\n" not in message
         path.write_bytes(content)
+
+
+NO_HEADER = {
+    "2014": "".join(f"{user},{item},4.0,{time}\n" for user, item, time in ROWS),
+    "2018": "".join(f"{item},{user},4.0,{time}\n" for user, item, time in ROWS),
+}
+
+
+@pytest.mark.parametrize("layout", NO_HEADER)
+@pytest.mark.parametrize("name", ["ratings_Beauty.csv", "Beauty.csv.gz"])
+def test_ratings_without_header(tmp_path, layout, name):
+    content = NO_HEADER[layout].encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    metadata = write(tmp_path / "meta.json", [{"asin": "A", "title": "Desk"}])
+    dataset = read(tmp_path / name, layout=layout, metadata=metadata)
+    assert dataset.interactions.table.rows() == TABLE
+    assert dataset.items["title"].to_list() == [None, "Desk"]
+    assert dataset.notes == {"rows_read": 5, "duplicates_dropped": 0, "dropped_outside_core": 1}
+
+
+def test_ratings_of_no_known_layout(tmp_path):
+    path = tmp_path / "Beauty.csv"
+    path.write_text(NO_HEADER["2018"])
+    message = (
+        r"Beauty.csv has no header and so does not tell its layout: set the year of the file, "
+        r"as in --set layout=2018 \(user_id,item_id,rating,timestamp in 2014 and "
+        r"item_id,user_id,rating,timestamp in 2018\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        read(path)
+    with pytest.raises(ValueError, match="has no header, and layout 2023 has one: set layout to"):
+        read(path, layout="2023")
+    path.write_text("user_id,parent_asin,rating,timestamp\nu,A,5.0,1\n")
+    with pytest.raises(ValueError, match="has the header of layout 2023: leave layout out"):
+        read(path, layout="2018")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("u,A,6.0,1", "row 2, column 'rating': '6.0' is not a number from 1 to 5"),
+        ("u,A,0,1", "row 2, column 'rating': '0' is not a number from 1 to 5"),
+        ("u,A,nan,1", "row 2, column 'rating': 'nan' is not a number from 1 to 5"),
+        ("u,A,1347,5.0", "row 2, column 'rating': '1347' is not a number from 1 to 5"),
+        ("u,A,5.0,then", "row 2, column 'timestamp': 'then' is not a whole number"),
+        (",A,5.0,1", "row 2, column 'user_id': '' is not an id"),
+        ("u,A,5.0", "has 3 fields in row 2 and not 4"),
+    ],
+)
+def test_a_bad_rating_gets_one_line(tmp_path, row, message):
+    (tmp_path / "r.csv").write_text(f"u,A,5.0,1\n{row}\n")
+    with pytest.raises(ValueError, match=f"r.csv,? {message}"):
+        read(tmp_path / "r.csv", layout="2014")
+
+
+def test_users_in_the_place_of_items(tmp_path):
+    (tmp_path / "r.csv").write_text("0000013714,ACNGUPJ3A3TM9,4.0,1386028800\n")
+    with pytest.raises(ValueError, match="has items where the layout has users: set layout to"):
+        read(tmp_path / "r.csv", layout="2014")
+    assert read(tmp_path / "r.csv", layout="2018", min_interactions=0).interactions.num_users == 1
+
+
+@pytest.mark.parametrize(
+    ("review", "record", "message"),
+    [
+        (review_2018, META_2023[0], "2018: it has no 'asin' .* 2023, which has 'parent_as"),
+        (review_2023, {"asin": "A", "category": []}, "2023: it has no 'parent_asin' .*like 2018"),
+        (review_2023, {"asin": "A", "categories": []}, "2023: it has no 'parent_asin' .*like 2014"),
+        (review_2014, {"asin": "A", "category": []}, "2014: it has no 'categories' .*like 2018"),
+        (review_2018, {"asin": "A", "categories": []}, "2018: it has no 'category' .*like 2014"),
+    ],
+)
+def test_metadata_of_another_year(tmp_path, review, record, message):
+    reviews = write_reviews(tmp_path / "reviews.json", review)
+    metadata = write(tmp_path / "meta.json", [record])
+    with pytest.raises(ValueError, match=f"meta.json is not of layout {message}"):
+        read(reviews, metadata=metadata)

@@ -72,7 +72,16 @@ def test_min_rating_comes_before_the_k_core(tmp_path, write):
     assert len(read(tmp_path, min_rating=0.5).interactions) == 4
     kept = read(tmp_path, min_rating=4.0, min_interactions=0).interactions
     assert kept.table.rows() == [("u", "10", 20), ("w", "3", 5), ("v", "10", 3)]
-    with pytest.raises(ValueError, match=r"no interaction is left in the 2-core of 2"):
+    assert read(tmp_path, min_rating=0.5).notes == {
+        "rows_read": 5, "duplicates_dropped": 0, "dropped_below_min_rating": 0,
+        "dropped_outside_core": 1,
+    }  # fmt: skip
+    assert read(tmp_path, min_rating=4.0, min_interactions=0).notes == {
+        "rows_read": 5, "duplicates_dropped": 0, "dropped_below_min_rating": 2,
+        "dropped_outside_core": 0,
+    }  # fmt: skip
+    message = r"has 2 interactions of 2 users with 2 items, and none is left in their 2-core"
+    with pytest.raises(ValueError, match=message):
         read(tmp_path, min_rating=4.5)
     with pytest.raises(ValueError, match=r"has no rating of at least 6.0 stars: lower min_rating"):
         read(tmp_path, min_rating=6.0)

@@ -119,7 +119,7 @@ def test_times_in_words(file):
 def test_refused(file, items):
     refused(r"taken.csv has no column 'who' .*name .* with --column user_id=NAME", file,
             columns={"user_id": "who"})  # fmt: skip
-    refused(r"items.csv has no column 'name' .*with --set item_columns.title=NAME", file,
+    refused(r"items.csv has no column 'name' .*with --item-column title=NAME, or where", file,
             items=items, item_columns={"title": "name"})  # fmt: skip
     refused(r"no file at .*absent.csv", file, items=file.parent / "absent.csv")
     items.write_text("item_id,title\nx,X\n")
@@ -225,3 +225,31 @@ def test_any_types_of_parquet(folder, kinds, data):
     except pa.ArrowException:
         return
     check_never_a_traceback(folder / "types.parquet", buffer.getvalue())
+
+
+def test_items_without_titles_and_with_another_separator(file, items):
+    items.write_text("item_id;brand\nx;A\ny;B\nz;\n")
+    settings = {"items_separator": ";", "item_columns": {"title": None}}
+    assert read(file, items=items, **settings).items.rows() == [
+        ("x", None, "A"), ("y", None, "B"), ("z", None, None),
+    ]  # fmt: skip
+    refused("items.csv has one column, 'item_id;brand': add --set 'items_separator=;'", file,
+            items=items)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("separator=\\t", "tabs separate the fields of TSV: set format=tsv"),
+        ("separator=\t", "tabs separate the fields of TSV: set format=tsv"),
+        ("items_separator=ab", "a separator is one character"),
+    ],
+)
+def test_separators_that_are_none(override, message):
+    with pytest.raises(ValueError, match=message):
+        read_config(TableConfig, None, ["file=a.csv", override])
+
+
+def test_whether_there_are_times(file):
+    assert read(file).has_times
+    assert not read(file, columns={"timestamp": None}).has_times

@@ -137,9 +137,13 @@ def test_a_bad_review_gets_one_line(folder, record, message):
 def test_bad_folders(folder, tmp_path_factory):
     with pytest.raises(ValueError, match=r"no such folder: .*absent; give"):
         read(folder / "absent")
+    with pytest.raises(ValueError, match=r"business.json is a file: give the folder"):
+        read(folder / "yelp_academic_dataset_business.json")
     with pytest.raises(ValueError, match=r"holds no yelp_academic_dataset_review.json"):
         read(tmp_path_factory.mktemp("empty"))
-    with pytest.raises(ValueError, match=r"no interaction is left in the 3-core"):
+    with pytest.raises(
+        ValueError, match=r"review.json has 5 .* none is left in their 3-core: lower min_"
+    ):
         read(folder, min_interactions=3)
     write(folder / "business.json.gz", BUSINESSES)
     with pytest.raises(ValueError, match=r"several files .*business.json, business.json.gz.*keep"):
@@ -162,3 +166,13 @@ def test_mutated_reviews_give_a_dataset_or_one_line(tmp_path_factory, at, cut, p
     except ValueError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_what_was_dropped_is_counted(folder):
+    write(folder / "yelp_academic_dataset_review.json", [*REVIEWS, REVIEWS[3]])
+    assert read(folder).notes == {
+        "rows_read": 6, "duplicates_dropped": 1, "dropped_outside_dates": 0,
+        "dropped_outside_core": 1,
+    }  # fmt: skip
+    only_2019 = read(folder, first_date="2019-01-01", min_interactions=0).notes
+    assert (only_2019["dropped_outside_dates"], only_2019["dropped_outside_core"]) == (1, 0)
