@@ -43,7 +43,7 @@ def main() -> None:
     # beamwise prepare table interactions.csv --items items.csv --out data
     source = TableConfig(file=FOLDER / "interactions.csv", items=FOLDER / "items.csv")
     dataset = read_source(source)
-    dataset.save(data)
+    dataset.save(data, overwrite=True)
     write_card(data_card(dataset), data)
 
     # beamwise tokenize data

@@ -1,9 +1,9 @@
 """Items that come after training: how well does a model recommend what it has never seen?
 
 A tenth of a simulated shop's items is kept back. A tokenizer and a model are made from the rest;
-then the tokenizer codes the items kept back, and the model ranks the test users who really took one
-of them. The control gives the same new codes to the new items in a random order, so that only what
-the codes say about an item is lost.
+then the tokenizer codes the items kept back, and the model ranks them for the test users who really
+took one: among all items, and among the new ones, as for a row of novelties. The control gives the
+same new codes to the new items in a random order, so that only what a code says of its item is lost.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from beamwise.data.interactions import Interactions
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.tokenization import QuantizedConfig, tokenize
 from beamwise.tokenization.codes import codes_of
+from beamwise.tokenization.item_tokenizer import ItemTokenizer
 from beamwise.tokenization.later_items import tokenize_like
 from beamwise.training.presets import preset
 
-CODEBOOK_SIZE = 256
+K = 10
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,29 @@ def make_shop(num_users: int, seed: int) -> Shop:
 def shuffle_new_codes(folder: Path, new_ids: pl.Series, seed: int) -> None:
     """Deal the new items' codes to them in a random order."""
     catalog = beamwise.Catalog.load(folder / "catalog")
-    codes = codes_of(catalog, CODEBOOK_SIZE)
+    codebook_size = ItemTokenizer.load(folder / "tokenizer").codebook_size
+    codes = codes_of(catalog, codebook_size)
     rows = catalog.indices_of(new_ids).numpy()
     codes[rows] = codes[np.random.default_rng(seed).permutation(rows)]
-    beamwise.Catalog.from_codes(codes, CODEBOOK_SIZE, catalog.item_ids).save(folder / "catalog")
+    beamwise.Catalog.from_codes(codes, codebook_size, catalog.item_ids).save(folder / "catalog")
 
 
-def recall_of(run: Path, data: Path, new_ids: pl.Series) -> pl.DataFrame:
-    """Recall on users whose target is new, and on the others."""
+def recall_of(run: Path, data: Path, shop: Shop) -> dict[str, float]:
+    """Recall@10 on the test users whose target is new: in the whole list, and among new items."""
     per_user = beamwise.evaluate(run, data=data).per_user
-    is_new = pl.col("item_id").is_in(new_ids.implode()).alias("target is new")
-    recall = pl.col("^recall@[0-9]+$").mean()
-    return per_user.group_by(is_new).agg(pl.len().alias("users"), recall).sort("target is new")
+    asked = per_user.filter(pl.col("item_id").is_in(shop.new_ids.implode()))
+    recommender = beamwise.load(run, data=data)
+    histories = [recommender.history_of_user(user)[:-1] for user in asked["user_id"]]
+    lists = recommender.recommend(histories, top_k=K, eligible=shop.new_ids.to_list())
+    found = [
+        target in {item.item_id for item in items}
+        for target, items in zip(asked["item_id"], lists, strict=True)
+    ]
+    return {
+        "users": len(asked),
+        "among all items": asked[f"recall@{K}"].mean(),
+        "among new items": sum(found) / len(found),
+    }
 
 
 def main() -> None:
@@ -77,19 +89,20 @@ def main() -> None:
     before, after, control = (folder / name for name in ("before", "after", "control"))
     run = folder / "run"
 
-    shop.before.save(before)
+    shop.before.save(before, overwrite=True)
     tokenize(before, QuantizedConfig())
     changes = [f"out={run}", f"data.folder={before}", f"training.epochs={chosen.epochs}"]
     beamwise.train(read_config(beamwise.RunConfig, None, changes, preset("small")))
 
-    shop.after.save(after)
+    shop.after.save(after, overwrite=True)
     catalog = tokenize_like(after, before)
     print(f"{len(shop.new_ids)} of {catalog.num_items} items are new to the model")
     shutil.copytree(after, control, dirs_exist_ok=True)
     shuffle_new_codes(control, shop.new_ids, chosen.seed)
-    with pl.Config(tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
-        print("new items coded by the tokenizer:", recall_of(run, after, shop.new_ids))
-        print("the same codes, shuffled:", recall_of(run, control, shop.new_ids))
+    print(f"recall@{K} of new items by chance among them: {K / len(shop.new_ids):.4f}")
+    for name, data in (("coded by the tokenizer", after), ("the same codes, shuffled", control)):
+        recall = recall_of(run, data, shop)
+        print(f"{name}: " + ", ".join(f"{what} {value:.4g}" for what, value in recall.items()))
 
 
 if __name__ == "__main__":

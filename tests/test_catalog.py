@@ -253,6 +253,25 @@ def test_retired_items_make_another_version_and_come_back(tmp_path):
     assert golden().with_retired([]).version == golden().version
 
 
+def test_retired_items_are_restored():
+    catalog = golden().with_retired(["b", "d"])
+    assert catalog.retired_ids.to_list() == ["b", "d"]
+    some = catalog.with_restored(["d"])
+    assert some.retired_ids.to_list() == ["b"]
+    assert some.version == golden().with_retired(["b"]).version
+    assert catalog.retired_ids.to_list() == ["b", "d"]  # as it was
+    whole = some.with_restored(["b"])
+    assert whole.retired is None
+    assert whole.version == golden().version
+    assert golden().retired_ids.to_list() == []
+    with pytest.raises(ValueError, match="item 'a' is not retired: leave it out"):
+        catalog.with_restored(["b", "a"])
+    with pytest.raises(ValueError, match="item 'b' is not retired"):
+        golden().with_restored(["b"])
+    with pytest.raises(ValueError, match="'z'"):
+        catalog.with_restored(["z"])
+
+
 def test_a_catalog_keeps_something_to_recommend():
     with pytest.raises(ValueError, match="all 4 items would be retired"):
         golden().with_retired(["a", "b"]).with_retired(["c", "d"])

@@ -166,3 +166,28 @@ def test_changed_settings():
     basket = Basket(owner="ann", fruit=Apple(weight=9), folder=Path("there"))
     assert changed_settings(basket) == {"owner": "ann", "fruit.weight": 9, "folder": "there"}
     assert changed_settings(Shop(ripe=Ripe(days=2))) == {"ripe.days": 2}
+
+
+class FileVectors(Config):
+    name: Literal["file"] = "file"
+    file: Path
+    """Where they are."""
+
+
+class Vectors(Config):
+    source: Annotated[Apple | FileVectors, Field(discriminator="name")] = Apple()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["source.name=file"], "settings: source.file is not set: Where they are."),
+        (["source.name=file", "source.file=3"], "settings: source.file: Input is not a valid path"),
+        (["source.name=file", "source.fil=3"], "unknown setting 'source.fil'; did you mean 'file'"),
+    ],
+)
+def test_a_component_may_have_the_name_of_a_setting(overrides, message):
+    with pytest.raises(ConfigError) as raised:
+        read_config(Vectors, None, overrides)
+    assert message in str(raised.value)
+    assert "file.file" not in str(raised.value)

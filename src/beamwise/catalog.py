@@ -73,6 +73,11 @@ class Catalog:
     retired: Bool[Tensor, " items"] | None = None
     """Items that may stand in histories but are no longer recommended; None where there are none.
     Their paths stay legal, so the probabilities of all others stay as they were."""
+    unseen: Bool[Tensor, " edges"] | None = None
+    """Edges that a model has not seen in training, as those to items that came later; None where it
+    has seen all. Searches take the probability of such a step from the tree, not from the model: a
+    uniform choice among the items below its upper end. Not saved: it is between catalog and model.
+    """
 
     @classmethod
     def from_tokens(
@@ -261,6 +266,37 @@ class Catalog:
                 f"all {self.num_items} items would be retired: leave at least one to recommend"
             )
         return replace(self, retired=retired if bool(retired.any()) else None)
+
+    def with_restored(self, item_ids: Sequence[str] | pl.Series) -> Catalog:
+        """The catalog in which these retired items are recommended again.
+
+        Raises:
+            ValueError: If an id is not in the catalog, or not retired.
+        """
+        asked = self.indices_of(item_ids)
+        none = torch.zeros(self.num_items, dtype=torch.bool, device=self.device)
+        retired = none if self.retired is None else self.retired.clone()
+        if not bool(retired[asked].all()):
+            row = int(asked[~retired[asked]][0])
+            raise ValueError(f"item {self.item_ids[row]!r} is not retired: leave it out")
+        retired[asked] = False
+        return replace(self, retired=retired if bool(retired.any()) else None)
+
+    @property
+    def retired_ids(self) -> pl.Series:
+        """Ids of the retired items, by item index."""
+        if self.retired is None:
+            return self.item_ids.clear()
+        return self.item_ids.filter(pl.Series(self.retired.cpu().numpy()))
+
+    def seen_from(self, trained: Catalog) -> Catalog:
+        """The catalog as a model that was trained with another one sees it; sets `unseen`."""
+        unseen = torch.zeros(self.num_nodes - 1, dtype=torch.bool, device=self.device)
+        tokens = self.leaf_tokens.long()
+        for level, nodes in enumerate(self.leaf_nodes.long().unbind(1)):
+            is_new = (trained.find(tokens[:, : level + 1]) < 0) & (nodes >= 0)
+            unseen[nodes[is_new] - 1] = True
+        return replace(self, unseen=unseen if bool(unseen.any()) else None)
 
     def to(self, device: torch.device | str) -> Catalog:
         """The same catalog with its arrays on `device`."""

@@ -258,8 +258,7 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
 
 def _explain(model: type[Config], settings: dict[str, Any], detail: dict[str, Any]) -> str:
     location = [str(part) for part in detail["loc"]]
-    key = ".".join(part for part in location if part in _written_keys(settings, location))
-    key = key or ".".join(location)
+    key = ".".join(_written_keys(settings, location))
     if detail["type"] == "extra_forbidden":
         known = _names_beside(model, location)
         nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
@@ -278,16 +277,16 @@ def _explain(model: type[Config], settings: dict[str, Any], detail: dict[str, An
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
-def _written_keys(settings: dict[str, Any], location: list[str]) -> set[str]:
+def _written_keys(settings: dict[str, Any], location: list[str]) -> list[str]:
     """The parts of a pydantic location that are keys of the settings, not tags of a union."""
-    keys: set[str] = set()
+    keys: list[str] = []
     level: Any = settings
-    for part in location:
-        if isinstance(level, dict) and part in level:
-            keys.add(part)
+    for part in location[:-1]:
+        is_tag = isinstance(level, dict) and level.get("name") == part  # maybe a key's name too
+        if isinstance(level, dict) and part in level and not is_tag:
+            keys.append(part)
             level = level[part]
-    keys.add(location[-1] if location else "")
-    return keys
+    return keys + location[-1:]
 
 
 def _names_beside(model: type[Config], location: list[str]) -> list[str]:
@@ -323,7 +322,11 @@ def _tag(model: type[BaseModel]) -> str | None:
 def _description(model: type[Config], location: list[str]) -> str:
     here: list[type[BaseModel]] = [model]
     field: FieldInfo | None = None
-    for part in location:
+    for place, part in enumerate(location):
+        tagged = [m for m in here if _tag(m) == part]
+        if tagged and place < len(location) - 1:
+            here = tagged
+            continue
         field = next((m.model_fields[part] for m in here if part in m.model_fields), None)
         here = _models_of(field) if field is not None else here
     return (field.description if field is not None else None) or "a value is needed"

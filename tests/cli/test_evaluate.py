@@ -154,3 +154,19 @@ def test_runs_trained_elsewhere_share_the_baselines_on_other_data(beamwise, fitt
     outcome = beamwise("evaluate", fit, moved, "--data", fitted / "data", "--baselines", "--json")
     names = [json.loads(line)["run"] for line in outcome.out.splitlines()]
     assert names == [str(fit), str(moved), "popularity", "item-kNN"]
+
+
+def test_retired_targets_and_results_on_other_data_are_told(beamwise, fitted, tmp_path):
+    fit = shutil.copytree(fitted / "run", tmp_path / "fit")
+    later = shutil.copytree(fitted / "data", tmp_path / "a" / "later")
+    assert beamwise("evaluate", fit).status == 0
+    items = Evaluation.load(fit).per_user["item_id"]
+    gone = tmp_path / "gone.csv"
+    gone.write_text(f"item_id\n{items[0]}\n")
+    assert beamwise("tokenize", later, "--retire", gone).status == 0
+    outcome = beamwise("evaluate", fit, "--data", later)
+    told = f"{(items == items[0]).sum()} of 40 targets are retired items"
+    assert told in outcome.err
+    other = shutil.copytree(later, tmp_path / "b" / "later")
+    complaint = beamwise("evaluate", fit, "--data", other).complaint
+    assert f"on-later holds the result on {later.resolve()}" in complaint

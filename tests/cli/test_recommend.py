@@ -139,3 +139,22 @@ def test_data_of_another_tokenizer_are_refused(beamwise, fitted, tiny, tmp_path)
     ask = ("recommend", fitted / "run", "--history", "item-0003", "--data")
     assert "beamwise tokenize" in beamwise(*ask, tiny / "data").complaint
     assert "no dataset folder" in beamwise(*ask, tmp_path / "nothing").complaint
+
+
+def test_unknown_ids_of_a_file_are_named_with_their_line(beamwise, run, tmp_path):
+    path = tmp_path / "h.jsonl"
+    path.write_text('["item-0001"]\n\n["item-0002", "zz"]\n')
+    complaint = beamwise("recommend", run, "--file", path).complaint
+    assert f"{path}, line 3: 1 item id(s) not in the catalog: 'zz'" in complaint
+    assert beamwise("recommend", run, "--file", path, "--skip-unknown").status == 0
+
+
+def test_items_of_the_history_can_be_left_out(beamwise, run):
+    asked = ("recommend", run, "--json", "--top-k", 1)
+    best = json.loads(beamwise(*asked, "--history", "item-0003").out)["recommendations"][0]
+    own = ("--history", best["item_id"], "--top-k", 200, "--beam-width", 200)
+    for flag, is_there in ((), True), (("--exclude-history",), False):
+        found = json.loads(beamwise("recommend", run, "--json", *own, *flag).out)
+        ids = [item["item_id"] for item in found["recommendations"]]
+        assert (best["item_id"] in ids) == is_there
+        assert len(ids) == 199 + is_there

@@ -291,3 +291,71 @@ def test_torn_files_are_named(refusal, tokenized, tmp_path, name):
     gone = write_csv(tmp_path / "gone.csv", "item_id", "item-0003")
     complaint = refusal(tokenized, "--retire", gone)
     assert f"{tokenized / name} is not readable as Parquet" in complaint
+
+
+def test_retired_items_stay_retired_until_they_are_restored(beamwise, tokenized, tmp_path):
+    gone = write_csv(tmp_path / "gone.csv", "item_id", "item-0003", "item-0005")
+    back = write_csv(tmp_path / "back.csv", "item_id", "item-0003")
+    assert beamwise("tokenize", tokenized, "--retire", gone).status == 0
+    outcome = beamwise("tokenize", tokenized, *TINY)
+    assert "2 items stay retired, as in the catalog before (--restore FILE" in outcome.err
+    new = write_csv(tmp_path / "new.csv", "item_id,title", "item-0003,Mug")
+    complaint = beamwise("tokenize", tokenized, "--add", new).complaint
+    assert f"{new}, row 1: " in complaint
+    assert "--restore FILE" in complaint
+    assert beamwise("tokenize", tokenized, "--restore", back).status == 0
+    assert Catalog.load(tokenized / "catalog").retired_ids.to_list() == ["item-0005"]
+    complaint = beamwise("tokenize", tokenized, "--restore", back).complaint
+    assert f"{back}, row 1: 1 of the 1 items to restore are not retired" in complaint
+    assert "go on with a tokenizer" in beamwise(
+        "tokenize", tokenized, "--restore", back, "--like", tokenized
+    ).complaint  # fmt: skip
+
+
+def test_the_report_is_always_of_the_catalog(beamwise, own, tmp_path):
+    def reported():
+        return json.loads((own / "quality" / "report.json").read_text())
+
+    assert beamwise("tokenize", own, *TINY, "--set", "collisions=share").status == 0
+    title = read_items(own)["title"][0]
+    rows = [f"new-{n},{title},x" for n in range(80)]
+    new = write_csv(tmp_path / "new.csv", "item_id,title,weight", *rows)
+    outcome = beamwise("tokenize", own, "--add", new)
+    assert f"{new}: column 'weight' left out" in outcome.err
+    assert "have the ID of an earlier item" in outcome.err
+    assert "fitted codebooks cannot grow, so tokenize all items anew" in outcome.err
+    assert reported()["catalog"] == Catalog.load(own / "catalog").version
+    assert reported()["num_items"] == 280
+    gone = write_csv(tmp_path / "gone.csv", "item_id", "item-0003")
+    facts = json.loads(beamwise("tokenize", own, "--retire", gone, "--json").out)
+    assert reported()["catalog"] == facts["version"]
+    assert facts["report"] == str(own / "quality" / "report.md")
+    facts = json.loads(beamwise("tokenize", own, "--like", own, "--json").out)
+    assert reported()["catalog"] == facts["version"]
+    assert facts["quality"]["num_items"] == 280
+
+
+def test_what_comes_first_and_what_lacks_a_place_are_named(refusal, own, tmp_path):
+    new = write_csv(tmp_path / "new.csv", "item_id,title", "n,Mug")
+    assert f"run `beamwise tokenize {own}` first" in refusal(own, "--add", new)
+    ids = read_items(own)["item_id"]
+    codes = write_csv(tmp_path / "c.csv", "item_id,code", *(f"{item},7" for item in ids))
+    complaint = refusal(own, "--codes", codes, "--codebook-size", 4)
+    assert f"{codes}: code 7 of item 'item-0000', level 1, is outside 0..3" in complaint
+    assert "embedding.file is not set" in refusal(own, "--set", "embedding.name=file")
+
+
+def test_an_item_id_is_enough_where_no_item_has_a_title(beamwise, own, tmp_path):
+    items = read_items(own).with_columns(title=pl.lit(None, pl.String))
+    items.write_parquet(own / "items.parquet")
+    vectors = np.random.default_rng(0).normal(size=(201, 4)).tolist()
+    table = pl.DataFrame({"item_id": [*items["item_id"], "n"], "vector": vectors})
+    table[:200].write_parquet(tmp_path / "v.parquet")
+    table[200:].write_parquet(tmp_path / "more.parquet")
+    asked = ("--set", "embedding.name=file", "--set", f"embedding.file={tmp_path / 'v.parquet'}")
+    assert beamwise("tokenize", own, "--codebook-size", 16, *asked).status == 0
+    new = write_csv(tmp_path / "new.csv", "item_id", "n")
+    more = ("--set", f"embedding.file={tmp_path / 'more.parquet'}")
+    outcome = beamwise("tokenize", own, "--add", new, *more)
+    assert outcome.status == 0, outcome.err
+    assert Catalog.load(own / "catalog").num_items == 201

@@ -229,6 +229,31 @@ def test_no_windows_are_refused():
         evaluate_windows(ToyBackbone(catalog.vocab_size), windows, catalog, CONFIG)
 
 
+@pytest.mark.parametrize("full_sort", [False, True])
+def test_a_retired_target_is_found_by_nothing(full_sort):
+    whole, windows = make_catalog(), make_windows()
+    targets = windows.targets(torch.arange(NUM_USERS)).tolist()
+    gone = sorted({targets[0], 0, 17})  # 17 shares the leaf of item 1, 0 that of item 16
+    catalog = whole.with_retired([str(item) for item in gone])
+    config = EvaluationConfig(ks=(3, 20), beam_width=20, full_sort=full_sort)
+    model = evaluate_windows(ToyBackbone(catalog.vocab_size), windows, catalog, config)
+    popularity = Popularity(PopularityConfig(), make_train(), 20)
+    counted = evaluate_baseline(popularity, windows, catalog, config)
+    is_gone = [target in gone for target in targets]
+    sizes = torch.bincount(whole.leaf_of_item)[whole.leaf_of_item.long()].tolist()
+    for found in (model, counted):
+        assert found.per_user["leaf_rank"].is_null().to_list() == is_gone
+        for name in ("recall@20", "recall@20_by_item", "ndcg@20_by_item"):
+            hits = found.per_user[name] > 0
+            assert (~hits).to_list() == is_gone
+        for row in found.per_user.iter_rows(named=True):
+            others = [item for item in (0, 17) if item != row["target"]]
+            shared = whole.leaf_of_item[others] == whole.leaf_of_item[row["target"]]
+            if row["target"] not in gone:
+                assert row["leaf_size"] == sizes[row["target"]] - int(shared.sum())
+    assert counted.per_user["item_rank"].max() <= 20 - len(gone)
+
+
 def test_a_target_outside_the_catalog_is_refused():
     small = Catalog.from_codes(torch.tensor([[0], [1]]), codebook_size=64)
     with pytest.raises(ValueError, match=r"a target has item index \d+, .* items 0\.\.1: use"):

@@ -40,9 +40,28 @@ def test_equals_sorting_all_items(data, num_items, batch):
     leaves = np.unique(leaves, return_inverse=True)[1]  # every leaf has an item
     targets = np.array(data.draw(st.lists(st.integers(0, num_items - 1), min_size=batch,
                                           max_size=batch)))  # fmt: skip
-    ranks = target_ranks(csr_array(scores), targets, ItemOrder(places, leaves))
+    retired = np.array(data.draw(st.lists(st.booleans(), min_size=num_items, max_size=num_items)))
+    ranks = target_ranks(csr_array(scores), targets, ItemOrder(places, leaves, retired))
+    kept = np.flatnonzero(~retired).tolist()
     for row, target in enumerate(targets.tolist()):
-        ranked = sorted(range(num_items), key=lambda item: (-scores[row, item], places[item]))
+        if retired[target]:
+            assert ranks.item_ranks[row] == ranks.leaf_ranks[row] == -1
+            continue
+        ranked = sorted(kept, key=lambda item: (-scores[row, item], places[item]))
         distinct = list(dict.fromkeys(leaves[item] for item in ranked))
         assert ranks.item_ranks[row] == ranked.index(target) + 1
         assert ranks.leaf_ranks[row] == distinct.index(leaves[target]) + 1
+
+
+def test_retired_items_are_before_nobody_golden():
+    # Leaves: 0 has items 0 and 1, leaf 1 has item 2, leaf 2 item 3. Items 0 and 2 are retired, so
+    # items are 3 1 (scores 7, 5) and leaves 2 0, although items 0 and 2 have scores 9 and 8.
+    retired = np.array([True, False, True, False])
+    order = ItemOrder(np.arange(4), np.array([0, 0, 1, 2]), retired)
+    ranks = target_ranks(csr_array(np.array([[9, 5, 8, 7]] * 4)), np.arange(4), order)
+    assert ranks.item_ranks.tolist() == [-1, 2, -1, 1]
+    assert ranks.leaf_ranks.tolist() == [-1, 2, -1, 1]
+    # Without scores the places decide: 1 before 3.
+    ranks = target_ranks(csr_array((4, 4), dtype=np.int64), np.arange(4), order)
+    assert ranks.item_ranks.tolist() == [-1, 1, -1, 2]
+    assert ranks.leaf_ranks.tolist() == [-1, 1, -1, 2]

@@ -15,6 +15,7 @@ from beamwise.experiments.evaluate_run import (
     data_of,
     evaluate,
     evaluate_baselines,
+    num_retired_targets,
     part_of,
     result_folder,
     save_baselines,
@@ -148,6 +149,35 @@ def test_items_retired_since_are_said_to_need_data(fitted, tmp_path):
     with pytest.raises(ValueError, match=f"give --data {data} if items were added or retired"):
         evaluate(opened.folder)
     assert evaluate(opened.folder, data=data).summary["users"] == 40
+
+
+def test_retired_targets_are_counted_and_found_by_nobody(fitted, tmp_path):
+    run = shutil.copytree(fitted, tmp_path / "run")
+    own = data_of(open_run(run))
+    assert num_retired_targets(own, own.test) == 0
+    later = shutil.copytree(open_run(run).data, tmp_path / "later")
+    best = evaluate_baselines(run)["popularity"].per_user.sort("item_rank")["item_id"][0]
+    change_items(later, retired=[best])
+    data = data_of(open_run(run, data=later))
+    model = evaluate(run, data=later)
+    is_gone = model.per_user["item_id"] == best
+    assert num_retired_targets(data, data.test) == is_gone.sum() > 0
+    for found in (model, *evaluate_baselines(run, data=later).values()):
+        assert found.per_user.filter(is_gone)["leaf_rank"].is_null().all()
+
+
+def test_a_result_on_other_data_of_the_same_name_stays(fitted, tmp_path):
+    run = shutil.copytree(fitted, tmp_path / "run")
+    folders = [tmp_path / name / "later" for name in "ab"]
+    for folder in folders:
+        shutil.copytree(open_run(run).data, folder)
+    found = evaluate(run, data=folders[0])
+    assert Evaluation.load(run / "on-later").data == found.data == str(folders[0].resolve())
+    assert evaluate(run, data=folders[0]).summary == found.summary  # the same data may be again
+    with pytest.raises(ValueError, match=f"on-later holds the result on {folders[0].resolve()}"):
+        evaluate(run, data=folders[1])
+    assert Evaluation.load(run / "on-later").data == str(folders[0].resolve())
+    evaluate(run, "validation", data=folders[1])  # which is in a folder of its own
 
 
 def test_data_with_another_catalog_is_refused(run, tmp_path):

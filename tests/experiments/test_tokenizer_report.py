@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from beamwise.catalog import Catalog
-from beamwise.experiments.tokenizer_report import write_tokenizer_report
+from beamwise.config import write_config
+from beamwise.experiments.tokenizer_report import (
+    made_by,
+    note_same_codes,
+    write_later_report,
+    write_tokenizer_report,
+)
 from beamwise.tokenization import Tokenized
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.tokenization.quality import measure_quality
+from beamwise.tokenization.quality_warnings import MadeBy
+from beamwise.tokenization.semantic_ids import SemanticIdsConfig
 
 CODES = np.array([[n // 4, n % 4, 0] for n in range(12)] + [[0, 0, 1]], dtype=np.int32)
 VECTORS = np.random.default_rng(0).normal(size=(13, 3)).astype(np.float32)
@@ -30,7 +38,7 @@ def test_three_files_say_the_same(folder, vectors):
     config = QuantizedConfig(end_token=True)
     quality = write_tokenizer_report(folder, tokenized(vectors), config)
     # level 3 tells equal items apart, and is judged as such
-    expected = measure_quality(CODES, vectors, 4, num_meaningful_levels=2)
+    expected = measure_quality(CODES, vectors, 4, num_meaningful_levels=2, made_by=made_by(config))
     assert quality.as_dict() == expected.as_dict()
     out = folder / "quality"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -63,3 +71,49 @@ def test_one_item(folder):
     catalog = Catalog.from_codes(np.zeros((1, 1), dtype=np.int32), 1)
     one = Tokenized(catalog, 1, 1, np.zeros((1, 2), dtype=np.float32))
     assert write_tokenizer_report(folder, one, QuantizedConfig()).use.num_items == 1
+
+
+def figures_in(folder):
+    return json.loads((folder / "quality" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("collisions", ["suffix", "share"])
+def test_later_codes_are_measured_without_vectors(folder, collisions):
+    config = QuantizedConfig(collisions=collisions, end_token=True)
+    (folder / "tokenizer").mkdir()
+    write_config(config, folder / "tokenizer" / "config.yaml")
+    write_tokenizer_report(folder, tokenized(VECTORS), config)
+    codes = np.concatenate([CODES, np.zeros((20, 3), dtype=np.int32)])
+    catalog = Catalog.from_codes(codes, 4, end_token=True)
+    quality = write_later_report(folder, catalog)
+    figures = figures_in(folder)
+    assert figures["catalog"] == catalog.version
+    assert (figures["num_items"], figures["codebook_size"]) == (33, 4)
+    assert figures["num_meaningful_levels"] == 3 - (collisions == "suffix")
+    assert figures["neighbourhood"] is None
+    assert figures["settings"] == config.model_dump(mode="json")
+    (warning,) = [each for each in quality.warnings if "ID of an earlier" in each.what]
+    assert warning.remedy.startswith("fitted codebooks cannot grow")
+    assert f"collisions={collisions}" not in warning.remedy
+
+
+def test_of_the_same_codes_the_report_stays(folder):
+    made = tokenized(VECTORS)
+    write_tokenizer_report(folder, made, SemanticIdsConfig())
+    before = figures_in(folder)
+    retired = made.catalog.with_retired(["3"])
+    note_same_codes(folder, retired)
+    assert figures_in(folder) == before | {"catalog": retired.version}
+    assert before["neighbourhood"] is not None
+    for damage in ("{", "[]", "{}"):
+        (folder / "quality" / "report.json").write_text(damage)
+        note_same_codes(folder, retired)
+        figures = figures_in(folder)
+        assert (figures["catalog"], figures["num_items"]) == (retired.version, 13)
+
+
+def test_what_made_codes():
+    settings = {"quantizer": {"name": "rq-vae", "balanced": True}, "embedding": {"name": "minilm"}}
+    config = QuantizedConfig.model_validate(settings | {"collisions": "share"})
+    assert made_by(config) == MadeBy("rq-vae", "share", True, "minilm")
+    assert made_by(SemanticIdsConfig()) == MadeBy(None, embedding="tfidf-svd")

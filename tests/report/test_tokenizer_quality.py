@@ -88,6 +88,11 @@ def test_settings_are_flat_and_may_be_left_out():
     assert ["`quantizer.name`", "`rq-kmeans`"] in table
     assert ["`quantizer.num_levels`", "`4`"] in table
     assert ["`collisions`", "`share`"] in table
+    settings = {"codebook_size": None, "balanced": True, "dims": [4, 2]}
+    text = quality_markdown(quality(), "t", settings)
+    assert "| setting | value |\n| --- | --- |\n| `codebook_size` | `null` |" in text
+    assert "| `balanced` | `true` |" in text
+    assert "| `dims` | `[4, 2]` |" in text
     assert "## Settings" not in quality_markdown(quality(), "t")
 
 

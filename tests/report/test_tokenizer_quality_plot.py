@@ -134,3 +134,11 @@ def test_more_than_there_are_colours_is_refused(tmp_path, number):
     qualities = dict.fromkeys(map(str, range(number)), measured())
     with pytest.raises(ValueError, match=f"got {number} tokenizers to draw: give 1 to 7"):
         plot_quality(qualities, tmp_path / "quality.png")
+
+
+def test_without_a_lift_none_is_named(drawn):
+    codes = np.arange(6, dtype=np.int32)[:, None]  # no two items share a code: no pair, no lift
+    vectors = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    _, _, sharing, _ = drawn(measure_quality(codes, vectors, 8))
+    assert sharing.get_xlabel() == "first codes that are equal"
+    assert [tick.get_text() for tick in sharing.get_xticklabels()] == ["1"]

@@ -183,3 +183,36 @@ def test_users_are_those_of_the_later_data(fitted, later):
 def test_a_catalog_of_another_tokenizer_is_refused(fitted, recommender):
     with pytest.raises(ValueError, match="tokenize it like the run's data"):
         load(fitted, data=recommender.run.data)
+
+
+def test_items_of_the_history_can_be_left_out(recommender):
+    free = recommender.recommend(HISTORIES, top_k=200, beam_width=200)
+    asked = [[row[0].item_id, row[5].item_id] for row in free[:2]] + [[]]
+    free = recommender.recommend(asked, top_k=200, beam_width=200)
+    found = recommender.recommend(asked, top_k=200, beam_width=200, exclude_history=True)
+    for history, whole, row in zip(asked, ids(free), ids(found), strict=True):
+        assert row == [item for item in whole if item not in history]  # no user's for another
+        assert len(row) == 200 - len(history)
+    eligible = [asked[0][0], "item-0050"]
+    some = recommender.recommend(asked, eligible=eligible, exclude_history=True)
+    assert ids(some)[0] == ["item-0050"]
+    assert sorted(ids(some)[2]) == sorted(eligible)
+    assert recommender.recommend(asked[2:], exclude_history=True) == recommender.recommend([[]])
+
+
+def test_items_too_old_to_be_read_are_left_out_too(recommender):
+    most = recommender.run.config.data.max_history
+    long = [f"item-{n:04d}" for n in range(most + 5)]
+    asked = {"top_k": 200, "beam_width": 200, "exclude_history": True}
+    (found,) = ids(recommender.recommend([long], **asked))
+    assert set(found).isdisjoint(long)
+    assert len(found) == 200 - len(long)
+    indices = torch.arange(most + 5)[None]
+    assert ids(recommender.recommend(indices, **asked)) == [found]
+    with pytest.raises(ValueError, match=r"item indices 0\.\.199"):
+        recommender.recommend(torch.tensor([[200]]), exclude_history=True)
+
+
+def test_a_history_of_all_items_leaves_nothing(recommender):
+    every = recommender.catalog.item_ids.to_list()
+    assert recommender.recommend([every], exclude_history=True) == [[]]

@@ -193,3 +193,23 @@ def test_progress_is_told_what_is_done():
     named("work", lambda *work: told.append(work))(1, 2)
     named("work", None)(1, 2)
     assert told == [("work", 1, 2)]
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_where_a_suffix_is_full_what_is_left_to_do_is_told(prepare, balanced):
+    sizes = {"num_levels": 1, "codebook_size": 2, "balanced": balanced}
+    settings = {"embedding": {"dim": 4}, "quantizer": sizes, "collisions": "suffix"}
+    config, folder = QuantizedConfig.model_validate(settings), prepare()
+    more = "raise quantizer.num_levels from 1 or quantizer.codebook_size from 2"
+    with pytest.raises(ValueError, match="at most codebook_size=2") as raised:
+        fit_items(config, read_items(folder), folder)
+    end = more if balanced else f"{more} or set quantizer.balanced=true"
+    assert str(raised.value).endswith(f": {end}")
+
+
+def test_a_full_suffix_of_later_items_needs_all_anew(prepare, small):
+    folder = prepare()
+    found, catalog = fitted(small.model_copy(update={"collisions": "suffix"}), folder)
+    many = {f"n{n}": "blue pen" for n in range(8)}  # i00 is one: 9 on an ID, of 8 numbers
+    with pytest.raises(ValueError, match="tokenize all items anew, since fitted codebooks cannot"):
+        found.tokenizer.extend(catalog, with_new(folder, many))

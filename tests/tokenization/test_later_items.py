@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -92,7 +93,7 @@ def test_columns_that_the_added_items_lack_are_null(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({}, "no item to add or to retire"),
+        ({}, "no item to add, to retire or to restore"),
         ({"retired": ["i00", "zz"]}, "1 of the 2 items to retire are not in the catalog, as 'zz'"),
         ({"retired": list(TITLES)}, "all 24 items would be retired"),
         ({"added": items_of({"i05": "blue pen", "n": "pen"})}, "1 of the 2 items .* as 'i05'"),
@@ -199,3 +200,63 @@ def test_without_a_tokenizer_nothing_is_like_it(prepare, data, tmp_path):
         tokenize_like(later, data)
     with pytest.raises(ValueError, match="no dataset folder"):
         tokenize_like(tmp_path / "nothing", data)
+
+
+def test_retired_items_are_restored(data):
+    change_items(data, retired=["i03", "i04", "i05"])
+    catalog = change_items(data, NEW, ["i00"], restored=["i03", "i05"])
+    assert catalog.retired_ids.to_list() == ["i00", "i04"]
+    assert Catalog.load(data / "catalog").version == catalog.version
+    line = last_version(data)
+    assert (line["added"], line["retired"], line["restored"]) == (2, 1, 2)
+
+
+FILES = {name: Path(f"{name}.csv") for name in ("added", "retired", "restored")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"restored": ["i04", "i00"]}, "restored.csv, row 2: 1 of the 2 items to restore are not"),
+        ({"restored": ["zz"]}, "restored.csv, row 1: 1 of the 1 items to restore are not retired"),
+        ({"restored": ["i04"], "retired": ["i04"]}, "row 1: 1 of the 1 .* are to be retired too"),
+        ({"retired": ["i00", "zz"]}, "retired.csv, row 2: 1 of the 2 items to retire are not in"),
+        ({"added": items_of({"n": "pen", "i05": "pen"})}, "added.csv, row 2: 1 of the 2 items to"),
+        ({"added": items_of({"i04": "pen"})}, "row 1: .*retired, as 'i04': put .* with --restore"),
+        ({"added": items_of({"n": "quartz"})}, r"^added.csv: item 'n' has no word .* other words"),
+        ({"added": items_of({"n": None})}, r"^added.csv: item 'n' has no text .* give it a title"),
+    ],
+)
+def test_errors_name_the_file_and_the_row(data, change, message):
+    change_items(data, retired=["i04"])
+    before = contents(data)
+    with pytest.raises(ValueError, match=message):
+        change_items(data, **change, files=FILES)
+    assert contents(data) == before
+
+
+def test_what_is_not_tokenized_is_said_to_need_it(prepare):
+    folder = prepare()
+    with pytest.raises(ValueError, match=f"run `beamwise tokenize {folder}` first"):
+        change_items(folder, NEW)
+
+
+def test_retired_items_stay_so_when_all_are_tokenized_anew(data, small, prepare):
+    change_items(data, retired=["i03", "i04"])
+    assert tokenize(data, small).catalog.retired_ids.to_list() == ["i03", "i04"]
+    assert Catalog.load(data / "catalog").retired_ids.to_list() == ["i03", "i04"]
+    items = read_items(data).filter(pl.col("item_id") != "i03")
+    items.write_parquet(data / "items.parquet")
+    assert tokenize(data, small).catalog.retired_ids.to_list() == ["i04"]
+    later = prepare("later")
+    tokenize(later, small)
+    change_items(later, retired=["i10"])
+    assert tokenize_like(later, data).retired_ids.to_list() == ["i04", "i10"]
+
+
+def test_a_damaged_catalog_is_not_tokenized_over(data, small):
+    (data / "catalog" / "catalog.json").write_text("{")
+    before = contents(data)
+    with pytest.raises(ValueError, match=r"says which items are retired, so remove .*/catalog"):
+        tokenize(data, small)
+    assert contents(data) == before

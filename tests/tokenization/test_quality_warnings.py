@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from beamwise.tokenization.quality import measure_quality
+from beamwise.tokenization.quality_warnings import MadeBy
 
 
 def planted(num_items=512, num_levels=3, size=8, dim=16, seed=0):
@@ -48,7 +49,7 @@ def test_small_catalogs_are_told_to_lower_the_codebook():
     codes[:, 0], codes[:, 2] = np.arange(100) % 20, np.arange(100) // 20
     what, remedy = only_warning(codes, codebook_size=20)
     assert what.startswith("few codes do the work at level 2 (perplexity 1.0 of 20, 100.0%")
-    assert "lower quantizer.codebook_size: 5.0 items a code" in remedy
+    assert "lower quantizer.codebook_size from 20: 5.0 items a code" in remedy
 
 
 def test_one_code_with_a_large_share():  # perplexity is high, but a third has code 0
@@ -184,3 +185,92 @@ def test_repeated_vectors():
     what, remedy = only_warning(codes, vectors)
     assert what.startswith("26 of 512 items (5.1%) have the vector of an earlier item")
     assert "embedding.columns" in remedy
+
+
+REASSIGNED = MadeBy("rq-kmeans", "reassign", embedding="tfidf-svd")
+
+
+def collided():
+    codes, _ = planted()
+    codes[:52] = codes[-1]
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("made_by", "remedy"),
+    [
+        (REASSIGNED, ", or use collisions=suffix"),
+        (MadeBy("rq-kmeans", "suffix"), ", or use collisions=reassign"),
+        (MadeBy("rq-vae", "share"), ", or use collisions=reassign or collisions=suffix"),
+    ],
+)
+def test_no_collision_rule_that_is_taken_already(made_by, remedy):
+    remedies = dict(warned(collided(), made_by=made_by))
+    (found,) = (remedies[what] for what in remedies if "ID of an earlier" in what)
+    assert found == f"raise quantizer.num_levels from 3 or quantizer.codebook_size from 8{remedy}"
+
+
+def test_settings_are_no_remedy_of_published_codes():
+    codes, vectors = planted()
+    uneven = codes.copy()
+    uneven[:, 1] = np.where(np.arange(512) < 500, 0, codes[:, 1])
+    early = np.random.default_rng(0).integers(0, 100, (500, 4))
+    dealt = codes[np.random.default_rng(0).permutation(512)]
+    for codes_of_others, vectors_of_theirs, size in (
+        (collided(), None, 8), (uneven, None, 8), (codes[:, [0, 0, 1, 2]], None, 8),
+        (early, None, 100), (dealt, vectors, 8), (np.tile(np.arange(40)[:, None], 3), None, 256),
+    ):  # fmt: skip
+        found = warned(codes_of_others, vectors_of_theirs, size, made_by=MadeBy(None))
+        assert found
+        for _, remedy in found:
+            assert "make codes with --method rq-kmeans" in remedy
+            assert "collisions=" not in remedy
+            assert "num_levels" not in remedy
+    vectors[:3] = 0
+    what, remedy = only_warning(codes, vectors, made_by=MadeBy(None, embedding="minilm"))
+    assert what.endswith("their codes cannot be judged")
+    assert remedy == "give them texts (a title, or embedding.columns)"
+
+
+def test_even_use_is_not_asked_for_twice():
+    codes, vectors = planted()
+    codes[:, 1] = np.where(np.arange(512) < 500, 0, codes[:, 1])
+
+    def remedy(made_by):
+        found = dict(warned(codes, made_by=made_by))
+        return next(found[what] for what in found if what.startswith("few codes"))
+
+    assert remedy(REASSIGNED) == "quantizer.balanced=true evens the use"
+    assert remedy(MadeBy("rq-vae", balanced=True)).endswith("or take rq-kmeans")
+    assert "embedding.columns" in remedy(MadeBy("rq-kmeans", balanced=True))
+    dealt = planted()[0][np.random.default_rng(0).permutation(512)]
+    fit = {
+        REASSIGNED: "else take another embedding.name",
+        MadeBy("rq-kmeans", balanced=True): "quantizer.balanced=false",
+        MadeBy("rq-vae"): "quantizer.name=rq-kmeans",
+    }
+    for made_by, expected in fit.items():
+        assert expected in only_warning(dealt, vectors, made_by=made_by)[1]
+
+
+def test_vectors_are_mended_by_what_their_embedding_has():
+    codes, vectors = planted()
+    vectors[:3] = 0
+    for embedding, expected in {
+        "file": "in the file of embedding.file",
+        "co-occurrence": "embedding.name=tfidf-svd",
+        "tfidf-svd": "embedding.name=minilm",
+    }.items():
+        made_by = MadeBy("rq-kmeans", embedding=embedding)
+        assert expected in only_warning(codes, vectors, made_by=made_by)[1]
+    vectors = planted()[1]
+    vectors[1:40] = vectors[0]
+    made_by = MadeBy("rq-kmeans", embedding="file")
+    assert "embedding.columns" not in only_warning(codes, vectors, made_by=made_by)[1]
+
+
+def test_fitted_codebooks_do_not_grow():
+    found = warned(collided(), made_by=MadeBy("rq-kmeans", "reassign", is_extended=True))
+    assert found
+    for _, remedy in found:
+        assert remedy.startswith("fitted codebooks cannot grow, so tokenize all items anew and")

@@ -52,7 +52,7 @@ def test_codebook_is_the_smallest_power_of_two(highest, size):
 
 def test_codebook_size_is_respected_and_checked():
     assert catalog_from_semantic_ids(dataset(CODES), codebook_size=5).vocab_size == 12
-    with pytest.raises(ValueError, match=r"code 4 is outside 0..3: raise codebook_size"):
+    with pytest.raises(ValueError, match=r"code 4 of item 'x', level 2, is outside 0..3: raise"):
         catalog_from_semantic_ids(dataset(CODES), codebook_size=4)
 
 
@@ -77,7 +77,7 @@ def test_published_prefixes(data_folder, name, nodes_per_level):
         ({"x": [0], "y": [1], "z": []}, "item 'z' has no semantic ID"),
         ({"x": [0], "y": [1, 2], "z": [1]}, "item 'y' has 2 codes, item 'x' has 1"),
         ({"x": [0, 1], "y": [1, 2], "z": [1, None]}, "item 'z' has a null code"),
-        ({"x": [0], "y": [1], "z": [-1]}, "code -1 is outside"),
+        ({"x": [0], "y": [1], "z": [-1]}, "code -1 of item 'z', level 1, is outside"),
     ],
 )
 def test_refused(codes, message):

@@ -14,8 +14,10 @@ from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
 from beamwise.experiments import evaluate_run
 from beamwise.experiments.comparison import comparison
 from beamwise.experiments.evaluate_run import (
+    check_result_folder,
     data_of,
     evaluate_baselines,
+    num_retired_targets,
     part_of,
     result_folder,
     save_baselines,
@@ -66,7 +68,7 @@ def evaluate(
     """
     runs = list(dict.fromkeys((run, *more_runs)))
     for folder in runs:  # all of them, before the first long search
-        part_of(data_of(open_run(folder, data=data)), split)
+        _check(folder, split, data)
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
     evaluations: dict[str, Evaluation] = {}
@@ -89,6 +91,18 @@ def evaluate(
     print_comparison(comparison(evaluations), list(evaluations), f"{split} set, {counted} users")
     for folder in runs:
         message(f"saved in {result_folder(folder, split, data)}")
+
+
+def _check(run: Path, split: Literal["test", "validation"], data: Path | None) -> None:
+    """Refuse what cannot be evaluated, and tell of targets that nothing can find."""
+    check_result_folder(run, split, data)
+    run_data = data_of(open_run(run, data=data))
+    windows = part_of(run_data, split)
+    if retired := num_retired_targets(run_data, windows):
+        message(
+            f"{run}: {retired:,} of {len(windows):,} targets are retired items, which nothing "
+            "recommends: they count as misses for runs and baselines alike"
+        )
 
 
 def _baselines(

@@ -27,6 +27,8 @@ class Query:
 
     history: list[str]
     user_id: str | None = None
+    place: str | None = None
+    """Where a file has it."""
 
 
 def recommend(
@@ -41,6 +43,7 @@ def recommend(
     beam_width: int | None = None,
     data: Path | None = None,
     skip_unknown: Flag = False,
+    exclude_history: Flag = False,
     out: Path | None = None,
     json: Json = False,
 ) -> None:
@@ -50,7 +53,7 @@ def recommend(
 
       beamwise recommend runs/ce --history item-0004,item-0311 --top-k 5
       beamwise recommend runs/ce --titles "Blue Mug" --titles "Tea Pot"
-      beamwise recommend runs/ce --user user-0042 --json
+      beamwise recommend runs/ce --user user-0042 --exclude-history --json
       beamwise recommend runs/ce --data data/shop --history item-0004,new-item
       beamwise recommend runs/ce --file histories.jsonl --out recommendations.jsonl
 
@@ -65,6 +68,7 @@ def recommend(
         data: Dataset folder whose catalog and users take the place of the run's own: with items
             added or retired, or tokenized like the run's.
         skip_unknown: Leave unknown item ids out of histories, instead of refusing them.
+        exclude_history: Recommend no item of a history again. Runs are evaluated without this.
         out: File to write JSON lines to, whole or not at all.
         json: Print JSON lines on standard output, no tables.
     """
@@ -75,11 +79,14 @@ def recommend(
     lines = 0
     with _output(out) as target:
         while chunk := list(islice(queries, AT_ONCE)):
+            if not skip_unknown:
+                _check_known(recommender, chunk)
             found = recommender.recommend(
                 [query.history for query in chunk],
                 top_k,
                 beam_width=beam_width,
                 skip_unknown=skip_unknown,
+                exclude_history=exclude_history,
             )
             for query, items in zip(chunk, found, strict=True):
                 if target is not None:
@@ -148,7 +155,17 @@ def _parse(line: bytes, place: str) -> Query:
             'or {"user_id": "u1", "history": ["4", "17"]}'
         )
     user = described.get("user_id")
-    return Query(history, None if user is None else str(user))
+    return Query(history, None if user is None else str(user), place)
+
+
+def _check_known(recommender: Recommender, queries: list[Query]) -> None:
+    """Unknown ids are named with the line of the file that has them."""
+    for query in queries:
+        if query.place is not None:
+            try:
+                recommender.catalog.indices_of(query.history)
+            except ValueError as error:
+                raise ValueError(f"{query.place}: {error}") from None
 
 
 @contextmanager

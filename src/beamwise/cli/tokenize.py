@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,17 @@ from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, SEMANTIC_IDS_FILE
 from beamwise.data.dataset import read_items as read_dataset_items
 from beamwise.data.item_tables import read_items
-from beamwise.experiments.tokenizer_report import REPORT_FILE, write_tokenizer_report
+from beamwise.experiments.tokenizer_report import (
+    REPORT_FILE,
+    note_same_codes,
+    write_later_report,
+    write_tokenizer_report,
+)
 from beamwise.tokenization import AnyTokenizerConfig
 from beamwise.tokenization import tokenize as tokenize_items
 from beamwise.tokenization.item_texts import has_texts
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
+from beamwise.tokenization.items_to_add import column_notes, read_items_to_add
 from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.tokenization.quality import TokenizerQuality
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
@@ -37,6 +43,7 @@ def tokenize(
     end_token: Flag = False,
     add: Path | None = None,
     retire: Path | None = None,
+    restore: Path | None = None,
     like: Path | None = None,
     config: Path | None = None,
     settings: Settings = (),
@@ -44,8 +51,8 @@ def tokenize(
 ) -> None:
     """Give every item of a dataset its tokens, and report how good they are.
 
-    Later: code new items by the tokenizer fitted before, and retire items. A model that was trained
-    before recommends from the new catalog without training.
+    Later: code new items by the tokenizer fitted before, retire items and restore them. A model
+    that was trained before recommends from the new catalog without training.
 
     For example:
 
@@ -55,6 +62,7 @@ def tokenize(
       beamwise tokenize data/office --end-token --codebook-size 256
       beamwise tokenize data/mine --codes my_codes.csv
       beamwise tokenize data/mine --add new_items.csv --retire sold_out.csv
+      beamwise tokenize data/mine --restore back_in_stock.csv
       beamwise tokenize data/next-month --like runs/first
 
     Args:
@@ -66,19 +74,22 @@ def tokenize(
         end_token: Close every item with an end token, as released code of papers has it.
         add: File of items to add to the catalog: item_id, title and the columns of the others.
         retire: File with the item_id of items to recommend no longer.
+        restore: File with the item_id of retired items to recommend again.
         like: Dataset or run folder whose tokenizer and codes are taken; new items are coded by it.
         config: YAML file of the tokenizer's settings.
         settings: key.path=value of a setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
     fits = end_token or any(x is not None for x in (method, codes, codebook_size, config))
-    if like is not None or add is not None or retire is not None:
-        if fits or (like is not None and (add is not None or retire is not None)):
+    files = {"added": add, "retired": retire, "restored": restore}
+    changes = {name: path for name, path in files.items() if path is not None}
+    if like is not None or changes:
+        if fits or (like is not None and changes):
             raise ValueError(
-                "--like, and --add with --retire, go on with a tokenizer as it was fitted: "
-                "give the one or the others, and beside them only --set of what may change"
+                "--like, and --add with --retire and --restore, go on with a tokenizer as it was "
+                "fitted: give the one or the others, and beside them only --set of what may change"
             )
-        _follow(folder, add, retire, like, settings, json)
+        _follow(folder, changes, like, settings, json)
         return
     chosen = _chosen(folder, method, codes, codebook_size, end_token, config, settings)
     with WorkProgress() as progress:
@@ -88,6 +99,7 @@ def tokenize(
     report = folder / QUALITY_FOLDER / REPORT_FILE
     if isinstance(chosen, QuantizedConfig) and chosen.embedding.name == "co-occurrence":
         message("items are near that the same users take (embedding co-occurrence, no texts)")
+    _tell_retired(tokenized.catalog)
     if json:
         place = {"folder": folder / CATALOG_FOLDER, "report": report}
         print_json(place | facts | {"quality": quality.as_dict()})
@@ -144,29 +156,69 @@ def _chosen(
 
 def _follow(
     folder: Path,
-    add: Path | None,
-    retire: Path | None,
+    changes: Mapping[str, Path],
     like: Path | None,
     settings: Sequence[str],
     json: bool,
 ) -> None:
-    """Make a catalog that follows an earlier one."""
-    with WorkProgress() as progress:
-        if like is not None:
+    """Make a catalog that follows an earlier one, and the report on its codes."""
+    if like is not None:
+        with WorkProgress() as progress:
             catalog = tokenize_like(folder, like, settings, progress)
-        else:
-            added = None if add is None else read_items(add)
-            retired = [] if retire is None else _ids_in(retire)
-            catalog = change_items(folder, added, retired, settings, progress)
+        _tell_retired(catalog)
+    else:
+        catalog = _changed(folder, changes, settings)
+    quality = None
+    if like is not None or "added" in changes:
+        quality = write_later_report(folder, catalog)
+    else:
+        note_same_codes(folder, catalog)
     facts = describe(catalog)
+    report = folder / QUALITY_FOLDER / REPORT_FILE
     if json:
-        print_json({"folder": folder / CATALOG_FOLDER} | facts)
+        judged = {} if quality is None else {"quality": quality.as_dict()}
+        print_json({"folder": folder / CATALOG_FOLDER, "report": report} | facts | judged)
         return
     _print_catalog(folder, facts)
+    if quality is not None:
+        _print_warnings(quality)
+        message(f"wrote the report on the codes to {report}")
     print_next([f"beamwise recommend RUN --data {folder} --user USER_ID"])
 
 
-def _ids_in(path: Path) -> list[str]:
+def _changed(folder: Path, changes: Mapping[str, Path], settings: Sequence[str]) -> Catalog:
+    """Add, retire and restore what the files say."""
+    added, notes = None, []
+    if "added" in changes:
+        items = read_dataset_items(folder)
+        added = read_items_to_add(changes["added"], items)
+        notes = column_notes(changes["added"], added, items)
+    with WorkProgress() as progress:
+        catalog = change_items(
+            folder,
+            added,
+            _ids_in(changes.get("retired")),
+            settings,
+            progress,
+            restored=_ids_in(changes.get("restored")),
+            files=changes,
+        )
+    for note in notes:
+        message(note)
+    return catalog
+
+
+def _tell_retired(catalog: Catalog) -> None:
+    if catalog.retired is not None:
+        message(
+            f"{int(catalog.retired.sum()):,} items stay retired, as in the catalog before "
+            "(--restore FILE puts them back)"
+        )
+
+
+def _ids_in(path: Path | None) -> list[str]:
+    if path is None:
+        return []
     return read_items(path, {"item_id": "item_id"})["item_id"].to_list()
 
 
@@ -190,5 +242,9 @@ def _print_quality(folder: Path, facts: dict[str, Any], quality: TokenizerQualit
     shown = {key: name for key, name in columns.items() if key in levels[0]}
     rows = [[level.get(key) for key in shown] for level in levels]
     print_table("codes", list(shown.values()), rows)
+    _print_warnings(quality)
+
+
+def _print_warnings(quality: TokenizerQuality) -> None:
     for warning in quality.warnings:
         message(f"warning: {warning.what}; {warning.remedy}")

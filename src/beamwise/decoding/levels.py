@@ -130,10 +130,20 @@ class PrefixScorer:
         owner, tokens, nodes = self._catalog.children(prefixes.nodes[places])
         step = self._log_probs(hidden[places], owner, tokens)
         upper = places[owner]
+        if self._catalog.unseen is not None:
+            is_new = self._catalog.unseen[nodes - 1]
+            step = torch.where(is_new, self._by_items(prefixes.nodes[upper], nodes), step)
         log_probs = prefixes.log_probs[upper] + step
         rows = prefixes.rows[upper]
         children = Prefixes(rows, known[upper], tokens, nodes, log_probs)
         return children.where(self._eligibility.below(rows, nodes) & (log_probs > -torch.inf))
+
+    def _by_items(
+        self, parents: Int64[Tensor, " edges"], nodes: Int64[Tensor, " edges"]
+    ) -> Float[Tensor, " edges"]:
+        """Log-probability of each step if all items below the upper end are equally probable."""
+        below, above = (self._catalog.num_items_below(ends).float() for ends in (nodes, parents))
+        return below.log() - above.log()
 
     def _log_probs(
         self,

@@ -60,7 +60,7 @@ class Baseline(Protocol):
 class Popularity:
     """Items by their number of interactions in training; a history changes nothing.
 
-    No item is left out, those of the history neither, as by the generative models.
+    Items of the history may be recommended again, as by the generative models.
     """
 
     def __init__(self, config: PopularityConfig, train: Sequences, num_items: int) -> None:

@@ -59,7 +59,8 @@ class Evaluation:
     per_user: pl.DataFrame
     """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
     `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Of a
-    baseline, which ranks all items: no `exact`, and `item_rank` for `first_item_rank`."""
+    baseline, which ranks all items: no `exact`, and `item_rank` for `first_item_rank`. Retired
+    items are in no ranking: `leaf_size` does not count them, and a retired target has no rank."""
     config: EvaluationConfig
     """Of a baseline, only `ks` and `batch_size` were used."""
     survival: SurvivalCounts | None
@@ -68,6 +69,8 @@ class Evaluation:
     """Wall time of decoding and counting, of the slowest process."""
     baseline: AnyBaselineConfig | None = None
     """What ranked, where it was no backbone."""
+    data: str | None = None
+    """The dataset folder, where it is not the one that the run was trained on."""
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
@@ -85,6 +88,7 @@ class Evaluation:
             if self.survival is None
             else {"counts": asdict(self.survival), "shares": self.survival.shares()},
             "seconds": self.seconds,
+            "data": self.data,
         }
         bad = [name for name, value in self.summary.items() if not math.isfinite(value)]
         if bad:
@@ -113,6 +117,7 @@ class Evaluation:
                 survival=None if survival is None else SurvivalCounts(**survival["counts"]),
                 seconds=content["seconds"],
                 baseline=baseline and BASELINES[baseline["name"]].config.model_validate(baseline),
+                data=content.get("data"),
             )
         except UnreadableFileError:
             raise

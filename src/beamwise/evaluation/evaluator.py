@@ -49,7 +49,8 @@ def evaluate_windows(
     Args:
         backbone: The unwrapped module, on the catalog's device; its modes are restored.
         windows: Histories and targets, as indices into the catalog's items.
-        catalog: What may be recommended.
+        catalog: What may be recommended. A target that it has retired counts as not found, also
+            where another item of its leaf is.
         config: Search and cutoffs.
         progress: Called after each batch of this process with the number of its users.
 
@@ -83,14 +84,15 @@ def evaluate_baseline(
     Args:
         baseline: Made for this catalog's items.
         windows: As in `evaluate_windows`.
-        catalog: What may be recommended; nothing is left out, the history neither.
+        catalog: What may be recommended: all but retired items, those of the history too.
         config: Cutoffs and users at once; there is no search whose settings could matter.
         progress: As in `evaluate_windows`.
 
     Raises:
         ValueError: If there are no windows, or a target is not in the catalog.
     """
-    order = ItemOrder(baseline.places, catalog.leaf_of_item.cpu().numpy())
+    retired = None if catalog.retired is None else catalog.retired.cpu().numpy()
+    order = ItemOrder(baseline.places, catalog.leaf_of_item.cpu().numpy(), retired)
 
     def rank(rows: Int64[Tensor, " rows"]) -> _Part:
         return _rank_batch(baseline, windows, rows, catalog, order, config.ks)
@@ -139,26 +141,26 @@ def _evaluate_batch(
     histories = windows.histories(rows).to(catalog.device)
     targets = _checked_targets(windows, rows, catalog).to(catalog.device)
     target_leaves = catalog.leaf_of_item[targets].long()
+    sizes = _leaf_sizes(catalog)
+    target_sizes = sizes[target_leaves]
+    if catalog.retired is not None:  # no search returns a leaf of this number
+        target_leaves = target_leaves.masked_fill(catalog.retired[targets], catalog.num_leaves)
     top_k, mask = config.ks[-1], config.mask
     beam = beam_search(backbone, histories, catalog, config.beam_width, top_k, mask)
     columns = {
         "row": rows,
         "target": targets,
-        "leaf_size": _leaf_sizes(catalog, target_leaves),
+        "leaf_size": target_sizes,
         "exact": beam.exact,
-        **_ranked(beam, target_leaves, catalog, config.ks),
+        **_ranked(beam, target_leaves, target_sizes, sizes, config.ks),
     }
     survival = SurvivalCounts()
     if config.full_sort:
         best = full_sort(backbone, histories, catalog, top_k, mask)
-        ranked = _ranked(best, target_leaves, catalog, config.ks)
+        ranked = _ranked(best, target_leaves, target_sizes, sizes, config.ks)
         columns |= {f"{name}_full_sort": values for name, values in ranked.items()}
         survival = count_survival(beam, best, target_leaves)
-    table = pl.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
-    ranks = [name for name in table.columns if name.startswith(_RANKS)]
-    return _Part(
-        table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks), survival
-    )
+    return _Part(_table(columns), survival)
 
 
 def _rank_batch(
@@ -172,7 +174,7 @@ def _rank_batch(
     targets = _checked_targets(windows, rows, catalog)
     found = target_ranks(baseline.scores(windows.histories(rows)), targets.numpy(), order)
     leaf_ranks, item_ranks = (torch.from_numpy(ranks) for ranks in found)
-    sizes = _leaf_sizes(catalog, catalog.leaf_of_item[targets.to(catalog.device)].long())
+    sizes = _leaf_sizes(catalog)[catalog.leaf_of_item[targets.to(catalog.device)].long()]
     columns = {
         "row": rows,
         "target": targets,
@@ -181,8 +183,14 @@ def _rank_batch(
         "item_rank": item_ranks,
         **metrics_of_ranks(leaf_ranks, item_ranks, torch.ones_like(targets), ks),
     }
-    table = pl.DataFrame({name: values.numpy() for name, values in columns.items()})
-    return _Part(table, SurvivalCounts())
+    return _Part(_table(columns), SurvivalCounts())
+
+
+def _table(columns: dict[str, Tensor]) -> pl.DataFrame:
+    """The columns side by side, ranks of what was not found null."""
+    table = pl.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
+    ranks = [name for name in table.columns if name.startswith(_RANKS)]
+    return table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks)
 
 
 def _checked_targets(
@@ -200,18 +208,23 @@ def _checked_targets(
 def _ranked(
     result: SearchResult,
     target_leaves: Int64[Tensor, " batch"],
-    catalog: Catalog,
+    target_sizes: Int64[Tensor, " batch"],
+    sizes: Int64[Tensor, " leaves"],
     ks: tuple[int, ...],
 ) -> dict[str, Tensor]:
     """`metrics_at`, counted on the CPU: float64 is missing on some devices."""
-    sizes = _leaf_sizes(catalog, result.leaves.clamp(min=0))
-    target_sizes = _leaf_sizes(catalog, target_leaves)
-    return metrics_at(result.leaves.cpu(), target_leaves.cpu(), sizes.cpu(), target_sizes.cpu(), ks)
+    returned = sizes[result.leaves.clamp(min=0)].cpu()
+    return metrics_at(
+        result.leaves.cpu(), target_leaves.cpu(), returned, target_sizes.cpu().clamp(min=1), ks
+    )
 
 
-def _leaf_sizes(catalog: Catalog, leaves: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
-    """Items that share each leaf."""
-    return (catalog.leaf_item_start[leaves + 1] - catalog.leaf_item_start[leaves]).long()
+def _leaf_sizes(catalog: Catalog) -> Int64[Tensor, " leaves"]:
+    """Items of each leaf that can be recommended: 0 where all are retired."""
+    if catalog.retired is None:
+        return catalog.leaf_item_start.diff().long()
+    kept = catalog.leaf_of_item[~catalog.retired].long()
+    return torch.bincount(kept, minlength=catalog.num_leaves)
 
 
 def _summarise(per_user: pl.DataFrame) -> dict[str, float | int]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64, Integer
+from jaxtyping import Bool, Int64, Integer
 from scipy.sparse import csr_array
 
 
 class TargetRanks(NamedTuple):
-    """Ranks from 1."""
+    """Ranks from 1; -1 where the target is retired."""
 
     leaf_ranks: Int64[np.ndarray, " batch"]
     """Of the target's leaf among all distinct leaves, each at its best item."""
@@ -23,18 +23,25 @@ class ItemOrder:
     """How items of equal score are ordered, and the leaves of a catalog with them."""
 
     def __init__(
-        self, places: Int64[np.ndarray, " items"], leaf_of_item: Integer[np.ndarray, " items"]
+        self,
+        places: Int64[np.ndarray, " items"],
+        leaf_of_item: Integer[np.ndarray, " items"],
+        retired: Bool[np.ndarray, " items"] | None = None,
     ) -> None:
-        """Order the leaves by their first item.
+        """Order the leaves by their first item that is not retired.
 
         Args:
             places: Each item's place in the order, a permutation of 0..items-1.
             leaf_of_item: The leaf of each item; every leaf has one.
+            retired: Items that are not ranked; None where all are.
         """
-        self.item_places = places
+        self.retired = np.zeros(len(places), bool) if retired is None else retired
+        # Behind all others, retired items are before nobody.
+        self.item_places: Int64[np.ndarray, " items"] = np.empty_like(places)
+        self.item_places[np.lexsort((places, self.retired))] = np.arange(len(places))
         self.leaf_of_item = leaf_of_item.astype(np.int64)
         first = np.full(int(leaf_of_item.max()) + 1, len(places), dtype=np.int64)
-        np.minimum.at(first, leaf_of_item, places)
+        np.minimum.at(first, leaf_of_item, self.item_places)
         self.leaf_places: Int64[np.ndarray, " leaves"] = np.argsort(np.argsort(first))
 
 
@@ -56,16 +63,18 @@ def target_ranks(
     Args:
         scores: `(batch, items)`; what is stored is above 0, what is not stored is 0.
         targets: The item to rank in each row.
-        order: Decides among equal scores. A leaf stands where the best of its items stands.
+        order: Decides among equal scores, and which items are not ranked. A leaf stands where the
+            best of its items stands.
     """
-    rows = np.repeat(np.arange(len(targets)), np.diff(scores.indptr))
-    places = order.item_places[scores.indices]
-    items = _Entries(rows, scores.indices.astype(np.int64), scores.data, places)
+    ranked = ~order.retired[scores.indices]
+    rows = np.repeat(np.arange(len(targets)), np.diff(scores.indptr))[ranked]
+    units = scores.indices[ranked].astype(np.int64)
+    items = _Entries(rows, units, scores.data[ranked], order.item_places[units])
     leaves = _leaves_at_their_best(items, order)
-    return TargetRanks(
-        _ranks(leaves, order.leaf_of_item[targets], order.leaf_places),
-        _ranks(items, targets, order.item_places),
-    )
+    leaf_ranks = _ranks(leaves, order.leaf_of_item[targets], order.leaf_places)
+    item_ranks = _ranks(items, targets, order.item_places)
+    is_retired = order.retired[targets]
+    return TargetRanks(np.where(is_retired, -1, leaf_ranks), np.where(is_retired, -1, item_ranks))
 
 
 def _leaves_at_their_best(items: _Entries, order: ItemOrder) -> _Entries:

@@ -20,6 +20,7 @@ from beamwise.evaluation import (
     evaluate_baseline,
     evaluate_windows,
 )
+from beamwise.evaluation.evaluation import SUMMARY_FILE
 from beamwise.sequences.windows import Windows
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
@@ -49,10 +50,12 @@ def evaluate(
         progress: Told after every batch how many users are done, and of how many.
 
     Raises:
-        ValueError: If the run or its data are missing, damaged, or no longer fit each other.
+        ValueError: If the run or its data are missing, damaged, or no longer fit each other, or the
+            folder of the result holds one on other data.
     """
     accelerator = Accelerator()
     opened = open_run(Path(run), accelerator.device, _path(data))
+    check_result_folder(opened.folder, split, _path(data))
     run_data = data_of(opened)
     windows = part_of(run_data, split)
     evaluation = evaluate_windows(
@@ -62,7 +65,11 @@ def evaluate(
         config or opened.config.evaluation,
         _counting(progress, len(windows)),
     )
-    evaluation = replace(evaluation, per_user=_named(evaluation.per_user, run_data, windows))
+    evaluation = replace(
+        evaluation,
+        per_user=_named(evaluation.per_user, run_data, windows),
+        data=None if data is None else str(Path(data).resolve()),
+    )
     if accelerator.is_main_process:
         evaluation.save(result_folder(opened.folder, split, _path(data)))
     return evaluation
@@ -125,6 +132,31 @@ def result_folder(run: Path, split: Split, data: Path | None = None) -> Path:
     """
     folder = run if data is None else run / f"on-{data.resolve().name}"
     return folder if split == "test" else folder / split
+
+
+def check_result_folder(run: Path, split: Split, data: Path | None) -> None:
+    """Refuse to write the result on one dataset over that on another of the same name.
+
+    Raises:
+        ValueError: If there is such a result, or the one that is there is damaged.
+    """
+    folder = result_folder(run, split, data)
+    if data is None or not (folder / SUMMARY_FILE).is_file():
+        return
+    before = Evaluation.load(folder).data
+    if before is not None and before != str(data.resolve()):
+        raise ValueError(
+            f"{folder} holds the result on {before}, which has the same name as {data.resolve()}: "
+            "rename or remove that result, or rename one of the datasets"
+        )
+
+
+def num_retired_targets(data: RunData, windows: Windows) -> int:
+    """Targets that the catalog has retired: nothing recommends them, so they count as misses."""
+    if data.catalog.retired is None:
+        return 0
+    targets = windows.targets(torch.arange(len(windows)))
+    return int(data.catalog.retired.cpu()[targets.cpu()].sum())
 
 
 def data_of(run: Run) -> RunData:

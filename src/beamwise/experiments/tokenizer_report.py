@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from beamwise.config import Config
-from beamwise.data.dataset import QUALITY_FOLDER
+from beamwise.catalog import NUM_SPECIAL_TOKENS, Catalog
+from beamwise.config import read_config
+from beamwise.data.dataset import QUALITY_FOLDER, TOKENIZER_FOLDER
 from beamwise.report.tokenizer_quality import quality_markdown
 from beamwise.report.tokenizer_quality_plot import plot_quality
-from beamwise.tokenization import Tokenized
+from beamwise.tokenization import AnyTokenizerConfig, Tokenized
+from beamwise.tokenization.codes import codes_of
+from beamwise.tokenization.item_tokenizer import CONFIG_FILE, QuantizedConfig
 from beamwise.tokenization.quality import TokenizerQuality, measure_quality
+from beamwise.tokenization.quality_warnings import MadeBy
+from beamwise.tokenization.semantic_ids import SemanticIdsConfig
 
 REPORT_FILE, FIGURES_FILE, PICTURE_FILE = "report.md", "report.json", "report.png"
 
 
-def write_tokenizer_report(folder: Path, tokenized: Tokenized, config: Config) -> TokenizerQuality:
+def write_tokenizer_report(
+    folder: Path, tokenized: Tokenized, config: AnyTokenizerConfig
+) -> TokenizerQuality:
     """Measure codes and write the report as text, as JSON and as a picture.
 
     Args:
@@ -28,15 +37,79 @@ def write_tokenizer_report(folder: Path, tokenized: Tokenized, config: Config) -
         tokenized.vectors,
         tokenized.codebook_size,
         num_meaningful_levels=tokenized.num_code_levels,
+        made_by=made_by(config),
     )
+    settings = config.model_dump(mode="json")
+    _write(folder, quality, tokenized.catalog, settings)
+    return quality
+
+
+def write_later_report(folder: Path, catalog: Catalog) -> TokenizerQuality:
+    """The report on codes of which some came after their tokenizer was fitted, without vectors.
+
+    Args:
+        folder: A dataset folder that `tokenize_like` or `change_items` changed.
+        catalog: The one in it.
+
+    Raises:
+        ValueError: If the folder's tokenizer is damaged.
+    """
+    path = folder / TOKENIZER_FOLDER / CONFIG_FILE
+    config = read_config(QuantizedConfig, path) if path.is_file() else None
+    num_levels = catalog.num_levels - (catalog.end_token is not None)
+    codebook_size = (catalog.vocab_size - NUM_SPECIAL_TOKENS) // num_levels
+    suffix = config is not None and config.collisions == "suffix"
+    origin = MadeBy(None) if config is None else made_by(config)
+    quality = measure_quality(
+        codes_of(catalog, codebook_size),
+        None,
+        codebook_size,
+        num_meaningful_levels=num_levels - suffix,
+        made_by=replace(origin, is_extended=config is not None),
+    )
+    _write(folder, quality, catalog, {} if config is None else config.model_dump(mode="json"))
+    return quality
+
+
+def note_same_codes(folder: Path, catalog: Catalog) -> None:
+    """Say in a report that it is of a catalog too whose codes are those that it was made for.
+
+    Where there is no readable report it is made anew.
+    """
+    path = folder / QUALITY_FOLDER / FIGURES_FILE
+    figures: dict[str, Any] = {}
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        fits = figures["num_items"] == catalog.num_items
+    except (OSError, ValueError, KeyError, TypeError):
+        fits = False
+    if fits:
+        _write_json(path, figures | {"catalog": catalog.version})
+    else:
+        write_later_report(folder, catalog)
+
+
+def made_by(config: AnyTokenizerConfig) -> MadeBy:
+    """What warnings on codes need to know of their settings."""
+    if isinstance(config, SemanticIdsConfig):
+        return MadeBy(None, embedding=config.embedding.name)
+    quantizer = config.quantizer
+    return MadeBy(quantizer.name, config.collisions, quantizer.balanced, config.embedding.name)
+
+
+def _write(
+    folder: Path, quality: TokenizerQuality, catalog: Catalog, settings: dict[str, Any]
+) -> None:
     out = folder / QUALITY_FOLDER
     out.mkdir(exist_ok=True)
-    settings = config.model_dump(mode="json")
     title = f"Tokenizer of {folder.resolve().name}"
     markdown = f"{quality_markdown(quality, title, settings)}\n\n![figures]({PICTURE_FILE})\n"
     (out / REPORT_FILE).write_text(markdown, encoding="utf-8")
-    figures = {"catalog": tokenized.catalog.version, "settings": settings, **quality.as_dict()}
-    text = json.dumps(figures, indent=1, allow_nan=False, ensure_ascii=False)
-    (out / FIGURES_FILE).write_text(text + "\n", encoding="utf-8")
+    figures = {"catalog": catalog.version, "settings": settings, **quality.as_dict()}
+    _write_json(out / FIGURES_FILE, figures)
     plot_quality(quality, out / PICTURE_FILE)
-    return quality
+
+
+def _write_json(path: Path, figures: dict[str, Any]) -> None:
+    text = json.dumps(figures, indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

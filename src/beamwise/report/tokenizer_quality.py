@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from beamwise.tokenization.code_geometry import PrefixSharing
@@ -45,8 +46,8 @@ def quality_markdown(
     use = quality.use
     parts = [f"# {title}", _summary(use), "## Warnings", *_warnings(quality)]
     if settings:
-        rows = [(f"`{name}`", f"`{value}`") for name, value in _flat(settings)]
-        parts += ["## Settings", _table(("setting", "value"), rows)]
+        rows = [(f"`{name}`", f"`{_as_yaml(value)}`") for name, value in _flat(settings)]
+        parts += ["## Settings", _table(("setting", "value"), rows, numbers=False)]
     parts += ["## How the codes of each level are used", _use_table(use), PERPLEXITY]
     parts += ["## Items with equal IDs", _collision_table(use), COLLISIONS]
     parts += ["## What the codes keep of the item vectors", *_variance(quality)]
@@ -240,9 +241,15 @@ def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
             yield f"{prefix}{name}", value
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; its first column is text, the others are numbers and set to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+def _as_yaml(value: object) -> str:
+    """A setting as a file of settings may have it: JSON is YAML, and texts need no quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """A Markdown table; its first column is text, numbers in the others are set to the right."""
+    rule = "---:" if numbers else "---"
+    lines = [header, ["---", *[rule] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 

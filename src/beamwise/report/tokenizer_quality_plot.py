@@ -203,8 +203,10 @@ def _draw_sharing(axes: Axes, quality: TokenizerQuality) -> None:
     ]
     lengths = range(1, len(near.lengths) + 1)
     _frame_sharing(axes, lengths, labels)
-    axes.set_xlabel("first codes that are equal, and the lift")
     lifts = [_lift(sharing.lift) for sharing in near.lengths]
+    if not any(lifts):
+        return
+    axes.set_xlabel("first codes that are equal, and the lift")
     axes.set_xticks(lengths, [f"{n}\n{lift}" for n, lift in zip(lengths, lifts, strict=True)])
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from beamwise.backbones.base import Backbone
+from beamwise.catalog import Catalog
 from beamwise.data.dataset import Dataset
 from beamwise.decoding import SearchResult, beam_search
 from beamwise.training.run import Run, open_run
@@ -67,6 +68,7 @@ class Recommender:
         top_k: int = 10,
         *,
         eligible: Sequence[str] | None = None,
+        exclude_history: bool = False,
         beam_width: int | None = None,
         skip_unknown: bool = False,
     ) -> list[list[Recommendation]]:
@@ -79,6 +81,8 @@ class Recommender:
             histories: A history for each user; one alone is `[history]`.
             top_k: Items for each user; fewer come back where fewer are eligible or reachable.
             eligible: Ids of the items that may be recommended; all where not given.
+            exclude_history: Recommend to no user an item of the whole history given, those that
+                are too old to be read too. Off by default, as models are evaluated.
             beam_width: Prefixes kept after each level, >= top_k; the larger of the run's and
                 top_k where not given.
             skip_unknown: Leave unknown ids out of histories, instead of refusing them.
@@ -90,18 +94,21 @@ class Recommender:
         width = max(self.run.config.evaluation.beam_width, top_k)
         width = width if beam_width is None else beam_width
         allowed = None if eligible is None else self._as_mask(eligible)
-        indices = self._as_indices(histories, skip_unknown)
-        batches = indices.split(self.run.config.evaluation.batch_size)
+        whole = self._as_indices(histories, skip_unknown)
+        latest = _latest(whole, self.run.config.data.max_history)
+        size = self.run.config.evaluation.batch_size
         found: list[list[Recommendation]] = []
-        for batch in batches if len(indices) else ():
+        for start in range(0, len(whole), size):
+            batch = slice(start, start + size)
+            taken = whole[batch].to(self.catalog.device) if exclude_history else None
             result = beam_search(
                 cast(Backbone, self.run.backbone),
-                batch.to(self.catalog.device),
+                latest[batch].to(self.catalog.device),
                 self.catalog,
                 beam_width=width,
                 top_k=top_k,
                 mask=self.run.config.evaluation.mask,
-                eligible=allowed,
+                eligible=allowed if taken is None else _without(taken, allowed, self.catalog),
             )
             found.extend(self._described(result))
         return found
@@ -158,9 +165,8 @@ class Recommender:
         return mask
 
     def _as_indices(self, histories: Histories, skip_unknown: bool) -> Int64[Tensor, "users width"]:
-        most = self.run.config.data.max_history
         if isinstance(histories, Tensor | np.ndarray):
-            return _latest(torch.as_tensor(histories), most)
+            return torch.as_tensor(histories)
         for history in histories:
             if isinstance(history, str):
                 raise ValueError(
@@ -174,7 +180,7 @@ class Recommender:
         table = torch.full((len(lengths), width), -1)
         flat = self.catalog.indices_of([item for history in histories for item in history])
         table[torch.arange(width) < lengths[:, None]] = flat.cpu()
-        return _latest(table, most)
+        return table
 
     def _described(self, result: SearchResult) -> Iterator[list[Recommendation]]:
         ids, titles = self.catalog.item_ids, self.run.items["title"]
@@ -196,6 +202,19 @@ class Recommender:
             return f"no item has the title {title!r}: give a title of the data, or item ids"
         proper = self.run.items["title"][self._item_of_title[nearest[0]]]
         return f"no item has the title {title!r}; did you mean {proper!r}?"
+
+
+def _without(
+    taken: Tensor, eligible: Bool[Tensor, " items"] | None, catalog: Catalog
+) -> Bool[Tensor, "users items"] | None:
+    """What each user may be recommended: eligible items, all where None, not taken by the user."""
+    num_items = catalog.num_items
+    if taken.ndim != 2 or taken.dtype != torch.int64 or bool((taken >= num_items).any()):
+        return eligible  # the search says what is wrong
+    is_taken = torch.zeros(len(taken), num_items + 1, dtype=torch.bool, device=taken.device)
+    is_taken.scatter_(1, torch.where(taken < 0, num_items, taken), value=True)
+    left = ~is_taken[:, :num_items]
+    return left if eligible is None else left & eligible
 
 
 def _latest(histories: Tensor, most: int) -> Int64[Tensor, "users width"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from beamwise.config import Config
 from beamwise.tokenization.item_tokenizer import Progress, QuantizedConfig
 from beamwise.tokenization.quantized import tokenize_quantized
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig, tokenize_semantic_ids
-from beamwise.tokenization.tokenized import Tokenized
+from beamwise.tokenization.tokenized import Tokenized, retired_before, still_retired
 
 
 class TokenizerMethod(NamedTuple):
@@ -36,14 +37,19 @@ def tokenize(
 ) -> Tokenized:
     """Give every item of a dataset folder its tokens, and save the catalog there.
 
+    Items that were retired in the folder's catalog, if it had one, stay retired.
+
     Args:
         folder: What `beamwise prepare` wrote.
         config: Which tokenizer, and its settings.
         progress: Told what is being done, how much of it is done, and of how much.
 
     Raises:
-        ValueError: If the folder is no dataset, or its items cannot be tokenized so.
+        ValueError: If the folder is no dataset, its items cannot be tokenized so, or its catalog is
+            damaged.
     """
+    retired = retired_before(folder)
     tokenized = TOKENIZERS[config.name].tokenize(config, folder, progress)
+    tokenized = replace(tokenized, catalog=still_retired(tokenized.catalog, retired))
     tokenized.save(folder)
     return tokenized

@@ -19,6 +19,10 @@ LastLevelDistances = Callable[[Int64[np.ndarray, " rows"]], Float[np.ndarray, "r
 `Quantizer.last_level_distances` gives them."""
 
 
+class CrowdedIdError(ValueError):
+    """More items have equal codes than an extra level can number; the caller knows the fix."""
+
+
 class Resolution(NamedTuple):
     """Codes after collisions were dealt with."""
 
@@ -60,7 +64,8 @@ def resolve(
 
     Raises:
         ValueError: If a code is out of range, the levels of `taken` do not fit, `reassign` lacks
-            distances, or for `suffix` more items have equal codes than a level can number.
+            distances.
+        CrowdedIdError: If for `suffix` more items have equal codes than a level can number.
     """
     num_levels = codes.shape[1] + (method == "suffix")
     if taken is None:
@@ -112,10 +117,9 @@ def _with_suffix(
     numbers += next_number[of_new]
     if len(numbers) and numbers.max() >= codebook_size:
         worst = int(numbers.argmax())
-        raise ValueError(
+        raise CrowdedIdError(
             f"{numbers[worst] + 1} items have the codes {tuple(codes[worst].tolist())}, an extra "
-            f"level numbers at most codebook_size={codebook_size}: use more levels, a larger "
-            "codebook, or balanced codes"
+            f"level numbers at most codebook_size={codebook_size}"
         )
     return np.concatenate([codes, numbers[:, None].astype(np.int32)], axis=1)
 

@@ -50,7 +50,11 @@ def has_texts(items: pl.DataFrame) -> bool:
 
 
 def check_missing(
-    item_ids: pl.Series, is_missing: Bool[np.ndarray, " items"], missing: Missing, what: str
+    item_ids: pl.Series,
+    is_missing: Bool[np.ndarray, " items"],
+    missing: Missing,
+    what: str,
+    fix: str = "give it a title",
 ) -> None:
     """Refuse items that cannot be told apart, unless they were asked to be blank.
 
@@ -59,6 +63,7 @@ def check_missing(
         is_missing: Which of them have nothing to embed.
         missing: What to do with those.
         what: What is wrong with such an item, as in "has no text".
+        fix: What mends it, beside `missing`.
 
     Raises:
         ValueError: One line that names the first, how many there are, and both remedies.
@@ -67,8 +72,8 @@ def check_missing(
         return
     raise ValueError(
         f"item {item_ids[int(is_missing.argmax())]!r} {what} ({int(is_missing.sum()):,} of "
-        f"{len(item_ids):,} items): give it a title, or --set embedding.missing=blank, which puts "
-        "all of them at one point so that only the collision rule separates them"
+        f"{len(item_ids):,} items): {fix}, or --set embedding.missing=blank, which puts all of "
+        "them at one point so that only the collision rule separates them"
     )
 
 

@@ -15,7 +15,7 @@ from beamwise.catalog import Catalog
 from beamwise.config import Config, read_config, write_config
 from beamwise.data.dataset import EMBEDDINGS_FOLDER
 from beamwise.tokenization.codes import codes_of
-from beamwise.tokenization.collisions import CollisionMethod, Resolution, resolve
+from beamwise.tokenization.collisions import CollisionMethod, CrowdedIdError, Resolution, resolve
 from beamwise.tokenization.embeddings import (
     EMBEDDINGS,
     AnyEmbeddingConfig,
@@ -126,10 +126,8 @@ class ItemTokenizer:
         extended = Catalog.from_codes(
             codes, self.codebook_size, items["item_id"], self.config.end_token
         )
-        if catalog.retired is None:
-            return extended
-        retired = catalog.item_ids.filter(pl.Series(catalog.retired.cpu().numpy()))
-        return extended.with_retired(known_ids.filter(known_ids.is_in(retired.implode())))
+        retired = catalog.retired_ids
+        return extended.with_retired(retired.filter(retired.is_in(known_ids.implode())))
 
     def settled(
         self,
@@ -138,13 +136,25 @@ class ItemTokenizer:
         taken: Int32[np.ndarray, "others more_levels"] | None = None,
     ) -> Resolution:
         """The codes after collisions, among themselves and with `taken`, were settled."""
-        return resolve(
-            codes,
-            self.config.collisions,
-            self.codebook_size,
-            lambda rows: self.quantizer.last_level_distances(vectors[rows], codes[rows]),
-            taken,
-        )
+        try:
+            return resolve(
+                codes,
+                self.config.collisions,
+                self.codebook_size,
+                lambda rows: self.quantizer.last_level_distances(vectors[rows], codes[rows]),
+                taken,
+            )
+        except CrowdedIdError as error:
+            raise ValueError(f"{error}: {self._room(taken is not None)}") from None
+
+    def _room(self, is_fitted: bool) -> str:
+        """What to do where an extra level is full."""
+        quantizer = self.config.quantizer
+        more = [f"raise quantizer.num_levels from {quantizer.num_levels}"]
+        more += [f"quantizer.codebook_size from {self.codebook_size}"]
+        more += [] if quantizer.balanced else ["set quantizer.balanced=true"]
+        anew = "tokenize all items anew, since fitted codebooks cannot grow, and " * is_fitted
+        return f"{anew}{' or '.join(more)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import CATALOG_FOLDER, ITEMS_FILE, TOKENIZER_FOLDER, read_items
 from beamwise.tokenization.item_tokenizer import ItemTokenizer, Progress
-from beamwise.tokenization.tokenized import VERSIONS_FILE, beside, note_version, swap
+from beamwise.tokenization.tokenized import (
+    VERSIONS_FILE,
+    beside,
+    note_version,
+    retired_before,
+    still_retired,
+    swap,
+)
+
+NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 
 def tokenize_like(
@@ -20,6 +31,7 @@ def tokenize_like(
     """Give a dataset a catalog by the tokenizer of another folder; known items keep their tokens.
 
     A run that was trained with the other catalog can be evaluated on, and recommend from, this one.
+    Items that are retired in the other catalog, or were in this folder's, stay retired.
 
     Args:
         folder: Prepared dataset.
@@ -30,10 +42,10 @@ def tokenize_like(
     Raises:
         ValueError: If something is missing or damaged, or an item has no vector.
     """
-    items = read_items(folder)
+    items, retired = read_items(folder), retired_before(folder)
     tokenizer = ItemTokenizer.load(other / TOKENIZER_FOLDER, overrides)
     known = Catalog.load(other / CATALOG_FOLDER)
-    catalog = tokenizer.extend(known, items, progress)
+    catalog = still_retired(tokenizer.extend(known, items, progress), retired)
     num_known = int(catalog.item_ids.is_in(known.item_ids.implode()).sum())
     with beside(folder) as made:
         catalog.save(made / CATALOG_FOLDER)
@@ -50,8 +62,11 @@ def change_items(
     retired: Sequence[str] = (),
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
+    *,
+    restored: Sequence[str] = (),
+    files: Mapping[str, Path] = NO_FILES,
 ) -> Catalog:
-    """Add items to a dataset and its catalog, and retire items; item indices stay as they are.
+    """Add items to a dataset and its catalog, retire and restore items; indices stay as they are.
 
     Args:
         folder: Dataset with a catalog, and where items are added with the tokenizer that made it.
@@ -59,29 +74,28 @@ def change_items(
         retired: Ids no longer to be recommended.
         overrides: Settings for new items, as `ItemTokenizer.load` takes them.
         progress: Told of the embedding.
+        restored: Retired ids to be recommended again.
+        files: Where `added`, `retired` and `restored` were read from, a row an item, by these
+            names: errors then say so.
 
     Raises:
-        ValueError: If nothing would change, an added id is known, a retired one unknown, or
-            something is missing or damaged; nothing is changed then.
+        ValueError: If nothing would change, an added id is known, a retired one unknown, a restored
+            one not retired, or something is missing or damaged; nothing is changed then.
     """
-    if added is None and not retired:
-        raise ValueError("no item to add or to retire: give at least one")
-    if added is None and overrides:
-        raise ValueError(
-            f"the setting {overrides[0]!r} is one for new items, and there are none to add: "
-            "leave it out"
-        )
-    items, catalog = read_items(folder), Catalog.load(folder / CATALOG_FOLDER)
+    _check_asked(added, retired, restored, overrides)
+    items, catalog = read_items(folder), _catalog(folder)
     _check_rows(folder, items, catalog)
     change: dict[str, object] = {"from": catalog.version}
     if added is not None:
-        items = _joined(items, added)
-    _check_known(retired, items["item_id"])
+        items = _joined(items, added, catalog, files)
+    _check_ids(catalog, items["item_id"], retired, restored, files)
     if added is not None:
         tokenizer = ItemTokenizer.load(folder / TOKENIZER_FOLDER, overrides)
-        catalog = tokenizer.extend(catalog, _in_order(items, catalog.item_ids), progress)
-    catalog = catalog.with_retired(retired) if retired else catalog
+        with _named(files.get("added")):
+            catalog = tokenizer.extend(catalog, _in_order(items, catalog.item_ids), progress)
+    catalog = catalog.with_restored(restored).with_retired(retired)
     change |= {"added": 0 if added is None else len(added), "retired": len(retired)}
+    change |= {"restored": len(restored)} if restored else {}
     with beside(folder) as made:
         items.write_parquet(made / ITEMS_FILE)
         catalog.save(made / CATALOG_FOLDER)
@@ -90,6 +104,40 @@ def change_items(
             names.append(_history_with(folder, made, catalog, change))
         swap(made, folder, names)
     return catalog
+
+
+def _check_asked(
+    added: pl.DataFrame | None,
+    retired: Sequence[str],
+    restored: Sequence[str],
+    overrides: Sequence[str],
+) -> None:
+    if added is None and not retired and not restored:
+        raise ValueError("no item to add, to retire or to restore: give at least one")
+    if added is None and overrides:
+        raise ValueError(
+            f"the setting {overrides[0]!r} is one for new items, and there are none to add: "
+            "leave it out"
+        )
+
+
+def _catalog(folder: Path) -> Catalog:
+    if not (folder / CATALOG_FOLDER).exists():
+        raise ValueError(
+            f"no catalog at {folder / CATALOG_FOLDER}: run `beamwise tokenize {folder}` first"
+        )
+    return Catalog.load(folder / CATALOG_FOLDER)
+
+
+@contextmanager
+def _named(path: Path | None) -> Iterator[None]:
+    """Errors on items say which file these are from."""
+    try:
+        yield
+    except ValueError as error:
+        if path is None:
+            raise
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _history_with(folder: Path, made: Path, catalog: Catalog, change: dict[str, object]) -> str:
@@ -111,30 +159,55 @@ def _check_rows(folder: Path, items: pl.DataFrame, catalog: Catalog) -> None:
         )
 
 
-def _check_known(retired: Sequence[str], item_ids: pl.Series) -> None:
+def _check_ids(
+    catalog: Catalog,
+    item_ids: pl.Series,
+    retired: Sequence[str],
+    restored: Sequence[str],
+    files: Mapping[str, Path],
+) -> None:
     """Before new items are embedded, which may take long."""
-    asked = pl.Series("item_id", retired, dtype=pl.String)
-    unknown = asked.filter(~asked.is_in(item_ids.implode()))
-    if len(unknown):
-        raise ValueError(
-            f"{len(unknown)} of the {len(asked)} items to retire are not in the catalog, as "
-            f"{unknown[0]!r}: correct the ids or drop them"
-        )
+    to_retire = pl.Series("item_id", retired, dtype=pl.String)
+    to_restore = pl.Series("item_id", restored, dtype=pl.String)
+    both = to_restore.is_in(to_retire.implode())
+    is_retired = to_restore.is_in(catalog.retired_ids.implode())
+    for name, ids, is_bad, what, fix in (
+        ("retired", to_retire, ~to_retire.is_in(item_ids.implode()),
+         "to retire are not in the catalog", "correct the ids or drop them"),
+        ("restored", to_restore, both, "to restore are to be retired too", "choose one"),
+        ("restored", to_restore, ~is_retired, "to restore are not retired",
+         "correct the ids or drop them"),
+    ):  # fmt: skip
+        _refuse(files.get(name), ids, is_bad, what, fix)
 
 
-def _joined(items: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+def _refuse(path: Path | None, ids: pl.Series, is_bad: pl.Series, what: str, fix: str) -> None:
+    """Refuse ids of which some are bad; the first is named, with its row where there is a file."""
+    if not is_bad.any():
+        return
+    row = is_bad.arg_max() or 0
+    place = "" if path is None else f"{path}, row {row + 1}: "
+    raise ValueError(
+        f"{place}{int(is_bad.sum())} of the {len(ids)} items {what}, as {ids[row]!r}: {fix}"
+    )
+
+
+def _joined(
+    items: pl.DataFrame, added: pl.DataFrame, catalog: Catalog, files: Mapping[str, Path]
+) -> pl.DataFrame:
     """Both, the added items last; columns that only they have are left out."""
-    known = added.filter(added["item_id"].is_in(items["item_id"].implode()))["item_id"]
-    if len(known):
-        raise ValueError(
-            f"{len(known)} of the {len(added)} items to add are there already, as {known[0]!r}: "
-            "drop them from the file"
-        )
+    path, ids = files.get("added"), added["item_id"]
+    retired = ids.is_in(catalog.retired_ids.implode())
+    back = "put them back with --restore FILE, and drop them from this one"
+    _refuse(path, ids, retired, "to add are there already, and retired", back)
+    known = ids.is_in(items["item_id"].implode())
+    _refuse(path, ids, known, "to add are there already", "drop them from the file")
     shared = added.select(name for name in items.columns if name in added.columns)
     for name, dtype in shared.schema.items():
         if dtype != items.schema[name]:
+            place = "" if path is None else f"{path}: "
             raise ValueError(
-                f"column {name!r} of the items to add is {dtype}, that of the dataset is "
+                f"{place}column {name!r} of the items to add is {dtype}, that of the dataset is "
                 f"{items.schema[name]}: leave the column out or write it so"
             )
     return pl.concat([items, shared], how="diagonal")

@@ -17,7 +17,13 @@ from beamwise.tokenization.code_geometry import (
     vector_lengths,
 )
 from beamwise.tokenization.code_use import CodeUse, measure_code_use, prefix_partitions
-from beamwise.tokenization.quality_warnings import Judged, QualityWarning, quality_warnings
+from beamwise.tokenization.quality_warnings import (
+    UNKNOWN,
+    Judged,
+    MadeBy,
+    QualityWarning,
+    quality_warnings,
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ def measure_quality(
     codebook_size: int,
     *,
     num_meaningful_levels: int | None = None,
+    made_by: MadeBy | None = None,
     num_neighbours: int = 10,
     num_probes: int = 2000,
     seed: int = 0,
@@ -89,6 +96,8 @@ def measure_quality(
         codebook_size: Codes that each level has to offer.
         num_meaningful_levels: Levels before those that only keep items apart (the collision rule
             "suffix" adds one), which count for IDs and for nothing else; None for all levels.
+        made_by: The settings that made the codes, for warnings to name remedies that are left;
+            None where unknown.
         num_neighbours: Nearest items, by cosine, whose prefixes are compared with a probe's.
         num_probes: Items that are drawn as probes; all where there are no more.
         seed: Of that draw.
@@ -104,7 +113,7 @@ def measure_quality(
     prefixes = prefix_partitions(codes)
     use = measure_code_use(codes, prefixes, codebook_size, meaningful)
     if vectors is None:
-        judged = Judged(use, None, None, None, None)
+        judged = Judged(use, None, None, None, None, made_by or UNKNOWN)
     else:
         _check_vectors(vectors, len(codes))
         lengths = vector_lengths(vectors)
@@ -120,6 +129,7 @@ def measure_quality(
                 num_probes=num_probes,
                 seed=seed,
             ),
+            made_by or UNKNOWN,
         )
     return TokenizerQuality(
         judged.use,

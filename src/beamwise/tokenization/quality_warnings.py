@@ -44,6 +44,25 @@ class QualityWarning:
 
 
 @dataclass(frozen=True)
+class MadeBy:
+    """The settings that made codes, so that no remedy is one that is taken already."""
+
+    quantizer: str | None
+    """Its name; None for codes that came with the data, which no setting changes."""
+    collisions: str | None = None
+    balanced: bool = False
+    embedding: str | None = None
+    """The name of what made the vectors; None where unknown."""
+    is_extended: bool = False
+    """Whether some of the items came after the codebooks were fitted."""
+
+
+UNKNOWN = MadeBy("", "share")
+"""For codes of any quantizer: every remedy is told."""
+MAKE_CODES = "make codes with --method rq-kmeans"
+
+
+@dataclass(frozen=True)
 class Judged:
     """All that warnings are read from; None where there were no vectors to measure it on."""
 
@@ -52,6 +71,12 @@ class Judged:
     repeated_vectors: int | None
     variance: tuple[VarianceLeft, ...] | None
     neighbourhood: Neighbourhood | None
+    made_by: MadeBy = UNKNOWN
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the codes came with the data."""
+        return self.made_by.quantizer is None
 
     def share(self, num_items: int) -> str:
         """A number of items as text, with its share of the catalog."""
@@ -62,17 +87,38 @@ class Judged:
 
 def quality_warnings(judged: Judged) -> tuple[QualityWarning, ...]:
     """The warnings on these figures, what to mend first first; suffix levels are not judged."""
-    return tuple(warning for rule in RULES for warning in rule(judged))
+    found = tuple(warning for rule in RULES for warning in rule(judged))
+    if not judged.made_by.is_extended:
+        return found
+    anew = "fitted codebooks cannot grow, so tokenize all items anew and train again"
+    return tuple(QualityWarning(each.what, f"{anew}; there, {each.remedy}") for each in found)
 
 
 def _zero_vectors(judged: Judged) -> Iterator[QualityWarning]:
     if judged.zero_vectors:
         yield QualityWarning(
             f"{judged.share(judged.zero_vectors)} have a zero vector: nothing is known of them, so "
-            "their codes mean nothing",
-            "give them texts (embedding.columns), or take embedding.name=minilm, which knows words "
-            "that are rare in the catalog",
+            + (
+                "their codes cannot be judged"
+                if judged.is_published
+                else "their codes mean nothing"
+            ),
+            _KNOW_MORE.get(judged.made_by.embedding or "", _KNOW_WORDS),
         )
+
+
+_KNOW_TEXTS = "give them texts (a title, or embedding.columns)"
+_KNOW_WORDS = (
+    f"{_KNOW_TEXTS}, or take embedding.name=minilm, which knows words that are rare in the catalog"
+)
+_KNOW_MORE = {
+    "minilm": _KNOW_TEXTS,
+    "huggingface": _KNOW_TEXTS,
+    "co-occurrence": "give them texts and take embedding.name=tfidf-svd, or leave out items that "
+    "nobody takes",
+    "file": "give them vectors in the file of embedding.file",
+}
+"""What is done about items of which an embedding knows nothing, by its name."""
 
 
 def _repeated_vectors(judged: Judged) -> Iterator[QualityWarning]:
@@ -81,9 +127,20 @@ def _repeated_vectors(judged: Judged) -> Iterator[QualityWarning]:
         yield QualityWarning(
             f"{judged.share(repeated)} have the vector of an earlier item: no quantizer can tell "
             "them apart",
-            "add texts that tell items apart (embedding.columns), or give vectors of your own "
-            "(embedding.name=file)",
+            _TELL_APART.get(
+                judged.made_by.embedding or "",
+                "add texts that tell items apart (embedding.columns), or give vectors of your own "
+                "(embedding.name=file)",
+            ),
         )
+
+
+_TELL_APART = {
+    "co-occurrence": "give items texts and take embedding.name=tfidf-svd, or give vectors of your "
+    "own (embedding.name=file)",
+    "file": "give the file of embedding.file vectors that tell items apart",
+}
+"""What is done about equal vectors, by the embedding's name."""
 
 
 def _codebook_larger_than_catalog(judged: Judged) -> Iterator[QualityWarning]:
@@ -93,7 +150,9 @@ def _codebook_larger_than_catalog(judged: Judged) -> Iterator[QualityWarning]:
             f"a codebook of {use.codebook_size:,} is larger than the catalog of "
             f"{use.num_items:,} items: every item can have a first code of its own, which it "
             "shares with no similar item",
-            f"lower quantizer.codebook_size to {_fitting_codebook_size(use)}",
+            MAKE_CODES
+            if judged.is_published
+            else f"lower quantizer.codebook_size to {_fitting_codebook_size(use)}",
         )
 
 
@@ -118,7 +177,7 @@ def _uneven_use(judged: Judged) -> Iterator[QualityWarning]:
         if _is_uneven(use, level)
     ]
     if found:
-        yield QualityWarning("few codes do the work at " + ", ".join(found), _even_use(use))
+        yield QualityWarning("few codes do the work at " + ", ".join(found), _even_use(judged))
 
 
 def _is_uneven(use: CodeUse, level: int) -> bool:
@@ -132,17 +191,24 @@ def _available(use: CodeUse) -> int:
     return min(use.codebook_size, use.num_items)
 
 
-def _even_use(use: CodeUse) -> str:
-    remedies = [
-        "with quantizer.name=rq-vae raise quantizer.epochs or take rq-kmeans",
-        "quantizer.balanced=true evens the use",
-    ]
+def _even_use(judged: Judged) -> str:
+    use, made_by = judged.use, judged.made_by
+    if judged.is_published:
+        return f"{MAKE_CODES}, and --set quantizer.balanced=true if they are uneven too"
+    remedies = []
+    if made_by.quantizer != "rq-kmeans":
+        remedies.append("with quantizer.name=rq-vae raise quantizer.epochs or take rq-kmeans")
+    if not made_by.balanced:
+        remedies.append("quantizer.balanced=true evens the use")
     if use.num_items < SMALL_CATALOG * use.codebook_size:
         each = use.num_items / use.codebook_size
         remedies.append(
-            f"lower quantizer.codebook_size: {each:.1f} items a code are few to split again"
+            f"lower quantizer.codebook_size from {use.codebook_size}: {each:.1f} items a code are "
+            "few to split again"
         )
-    return "; ".join(remedies)
+    return "; ".join(remedies) or (
+        "take vectors that tell items apart (embedding.columns, or another embedding.name)"
+    )
 
 
 def _collisions(judged: Judged) -> Iterator[QualityWarning]:
@@ -150,19 +216,31 @@ def _collisions(judged: Judged) -> Iterator[QualityWarning]:
     colliding = use.num_items - use.meaningful_ids
     if colliding <= MANY_COLLISIONS * use.num_items:
         return
-    finer = "raise quantizer.num_levels or quantizer.codebook_size"
     if use.colliding_items <= MANY_COLLISIONS * use.num_items:
         yield QualityWarning(
             f"{judged.share(colliding)} are told apart only by the suffix, which says nothing "
             "about them",
-            f"{finer}, or use collisions=reassign",
+            _tell_apart(judged, "collisions=reassign"),
         )
     else:
         yield QualityWarning(
             f"{judged.share(colliding)} have the ID of an earlier item, up to "
             f"{use.largest_group:,} on one ID: no score can tell these apart",
-            f"{finer}, or use collisions=reassign or collisions=suffix",
+            _tell_apart(judged, "collisions=reassign", "collisions=suffix"),
         )
+
+
+def _tell_apart(judged: Judged, *rules: str) -> str:
+    """Larger sizes, and the collision rules, but for the one that was taken."""
+    if judged.is_published:
+        return MAKE_CODES
+    use = judged.use
+    finer = (
+        f"raise quantizer.num_levels from {use.num_meaningful_levels} or quantizer.codebook_size "
+        f"from {use.codebook_size}"
+    )
+    others = [rule for rule in rules if rule != f"collisions={judged.made_by.collisions}"]
+    return f"{finer}, or use {' or '.join(others)}" if others else finer
 
 
 def _decided_level(use: CodeUse) -> int:
@@ -185,8 +263,10 @@ def _decided_early(judged: Judged) -> Iterator[QualityWarning]:
         f"{first} already tell {prefixes:,} of {use.num_items:,} items apart: beam search "
         f"chooses items there, before the other {left} levels are scored, and these are steps "
         "without a choice",
-        "lower quantizer.codebook_size, so that similar items share prefixes, or "
-        f"quantizer.num_levels to {level + 1}",
+        MAKE_CODES
+        if judged.is_published
+        else f"lower quantizer.codebook_size from {use.codebook_size}, so that similar items share "
+        f"prefixes, or quantizer.num_levels to {level + 1}",
     )
 
 
@@ -205,7 +285,9 @@ def _useless_levels(judged: Judged) -> Iterator[QualityWarning]:
             figures += f", {fall:.1%} less of the variance left"
         yield QualityWarning(
             f"level {level} adds hardly anything: {figures}",
-            f"lower quantizer.num_levels from {use.num_meaningful_levels}: "
+            MAKE_CODES
+            if judged.is_published
+            else f"lower quantizer.num_levels from {use.num_meaningful_levels}: "
             "each level is a step of beam search",
         )
 
@@ -222,9 +304,18 @@ def _neighbours_do_not_share(judged: Judged) -> Iterator[QualityWarning]:
             f"similar items do not share codes: {first.neighbours:.2%} of nearest neighbours have "
             f"the same first code, {first.random_pairs:.2%} of random pairs do "
             f"(lift {first.lift:.2f})",
-            "check that codes and vectors are of the same items in the same order; else fit with "
-            "quantizer.name=rq-kmeans, or raise quantizer.epochs of rq-vae",
+            "check that codes and vectors are of the same items in the same order; else "
+            + _fit_again(judged.made_by),
         )
+
+
+def _fit_again(made_by: MadeBy) -> str:
+    if made_by.quantizer is None:
+        return MAKE_CODES
+    if made_by.quantizer != "rq-kmeans":
+        return "fit with quantizer.name=rq-kmeans, or raise quantizer.epochs of rq-vae"
+    other = "take another embedding.name"
+    return f"set quantizer.balanced=false, or {other}" if made_by.balanced else other
 
 
 RULES: tuple[Callable[[Judged], Iterator[QualityWarning]], ...] = (

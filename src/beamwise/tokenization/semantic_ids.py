@@ -54,7 +54,12 @@ def tokenize_semantic_ids(
     if config.file is not None:
         codes = read_semantic_ids(config.file, dataset.items["item_id"])
         dataset = Dataset(dataset.interactions, dataset.items, codes)
-    catalog = catalog_from_semantic_ids(dataset, config.codebook_size, end_token=config.end_token)
+    try:
+        catalog = catalog_from_semantic_ids(
+            dataset, config.codebook_size, end_token=config.end_token
+        )
+    except ValueError as error:
+        raise ValueError(error if config.file is None else f"{config.file}: {error}") from None
     num_levels = catalog.num_levels - config.end_token
     codebook_size = (catalog.vocab_size - NUM_SPECIAL_TOKENS) // num_levels
     vectors = _judging_vectors(config, dataset.items, folder / EMBEDDINGS_FOLDER, progress)
@@ -95,6 +100,13 @@ def catalog_from_semantic_ids(
     codes = _codes(table)
     if codebook_size is None:
         codebook_size = 1 << max(0, int(codes.max())).bit_length()
+    outside = (codes < 0) | (codes >= codebook_size)
+    if outside.any():
+        row, level = np.argwhere(outside)[0].tolist()
+        raise ValueError(
+            f"code {codes[row, level]} of item {table['item_id'][row]!r}, level {level + 1}, is "
+            f"outside 0..{codebook_size - 1}: raise codebook_size or correct the code"
+        )
     return Catalog.from_codes(codes, codebook_size, table["item_id"], end_token)
 
 

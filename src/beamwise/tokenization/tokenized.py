@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float32, Int32
 
 from beamwise.catalog import Catalog
@@ -49,6 +50,28 @@ class Tokenized:
                 self.tokenizer.save(made / TOKENIZER_FOLDER)
                 note_version(made / TOKENIZER_FOLDER, self.catalog, {"fitted": True})
             swap(made, folder, (TOKENIZER_FOLDER, CATALOG_FOLDER))
+
+
+def retired_before(folder: Path) -> pl.Series:
+    """Ids of the items that the catalog of a dataset folder has retired; none where it has none.
+
+    Raises:
+        ValueError: If the catalog is damaged.
+    """
+    if not (folder / CATALOG_FOLDER).exists():
+        return pl.Series("item_id", [], pl.String)
+    try:
+        return Catalog.load(folder / CATALOG_FOLDER).retired_ids
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; it says which items are retired, so remove {folder / CATALOG_FOLDER} "
+            "yourself if no item is"
+        ) from None
+
+
+def still_retired(catalog: Catalog, retired: pl.Series) -> Catalog:
+    """The catalog with those of its items retired that are among `retired`."""
+    return catalog.with_retired(retired.filter(retired.is_in(catalog.item_ids.implode())))
 
 
 def note_version(folder: Path, catalog: Catalog, change: dict[str, object]) -> None:

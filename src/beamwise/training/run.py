@@ -93,7 +93,9 @@ def open_run(folder: Path, device: torch.device | str = "cpu", data: Path | None
     backbone = build_backbone(config.backbone, catalog.vocab_size)
     load_weights(folder / "checkpoint", backbone)
     if data is not None:
-        catalog, items = read_later_catalog(data, catalog)
+        trained = catalog
+        catalog, items = read_later_catalog(data, trained)
+        catalog = catalog.seen_from(trained)
     backbone = backbone.to(device).eval()
     return Run(folder, config, catalog.to(device), items, backbone, data or config.data.folder)
 

@@ -161,3 +161,15 @@ def test_without_the_extra(monkeypatch, tmp_path):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert "needs transformers: pip install 'beamwise[text]'" in one_line(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["./m", "../m", "/no/m", "~/m", "a/b/c", "models/"])
+def test_a_path_of_no_folder_is_not_asked_of_the_hub(name, monkeypatch, tmp_path):
+    import transformers
+
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", asked.append)
+    with pytest.raises(ValueError, match="is no folder: give the folder of a model, or a name"):
+        open_encoder(name, None, "fp32", "cpu")
+    assert asked == []

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from beamwise.tokenization.quantizers import QUANTIZERS
 from beamwise.tokenization.quantizers.base import (
     QuantizerConfig,
     checked_for_fit,
@@ -54,3 +55,35 @@ def test_files_come_back_and_leave_nothing_unfinished(tmp_path):
 def test_no_progress_says_nothing(capsys):
     no_progress(1, 2)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("num_items", "size"),
+    [  # the largest power of two with 8 items a code, within 16..256
+        (1, 16), (5, 16), (127, 16), (128, 16), (255, 16), (256, 32), (1120, 128), (2047, 128),
+        (2048, 256), (10**6, 256),
+    ],
+)  # fmt: skip
+def test_codebook_size_for_golden(num_items, size):
+    assert QuantizerConfig().codebook_size_for(num_items) == size
+    for given in (1, 3, 1000):
+        assert QuantizerConfig(codebook_size=given).codebook_size_for(num_items) == given
+
+
+@pytest.mark.parametrize("name", ["rq-kmeans", "rq-vae"])
+def test_a_size_that_was_not_given_comes_back(name, tmp_path):
+    method = QUANTIZERS[name]
+    config = method.config(num_levels=2)
+    if name == "rq-vae":
+        config = config.model_copy(update={"epochs": 1, "hidden_dims": (4,), "latent_dim": 2})
+    vectors = np.random.default_rng(0).standard_normal((300, 6)).astype(np.float32)
+    fitted, codes = method.fit(config, vectors, no_progress)
+    assert fitted.codebook_size == 32
+    assert codes.max() < 32
+    fitted.save(tmp_path)
+    assert json.loads((tmp_path / "quantizer.json").read_text())["codebook_size"] == 32
+    loaded = method.load(config, tmp_path)
+    assert loaded.codebook_size == 32
+    np.testing.assert_array_equal(loaded.encode(vectors), fitted.encode(vectors))
+    with pytest.raises(ValueError, match="has codebook_size 32, the settings 64"):
+        method.load(config.model_copy(update={"codebook_size": 64}), tmp_path)

@@ -81,7 +81,8 @@ def test_threads_change_nothing(balanced):
 
 def test_fewer_items_than_codes_are_the_codes():
     vectors, _ = hierarchy(20)
-    quantizer, codes = fit_rq_kmeans(RQKMeansConfig(normalize=False), vectors)
+    config = RQKMeansConfig(codebook_size=256, normalize=False)
+    quantizer, codes = fit_rq_kmeans(config, vectors)
     assert sorted(codes[:, 0].tolist()) == list(range(20))
     assert quantizer.codebooks.num_codes == (20, 1, 1, 1)  # nothing is left after the first level
     np.testing.assert_array_equal(codes[:, 1:], np.zeros((20, 3)))

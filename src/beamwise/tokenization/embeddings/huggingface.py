@@ -117,7 +117,8 @@ class TransformerEmbedding:
                 f"{item_ids[int(bad.argmax())]!r}: check its weights, or try another precision"
             )
         what = "has no token that the model knows"
-        check_missing(item_ids, (vectors == 0).all(axis=1), self.config.missing, what)
+        fix = "tell more of it in other words"
+        check_missing(item_ids, (vectors == 0).all(axis=1), self.config.missing, what, fix)
 
 
 def fit_huggingface(

@@ -76,6 +76,7 @@ def open_encoder(
         ValueError: One line, if transformers is not installed, the model is not found, is no model
             or not readable, or the device is not there.
     """
+    _check_name(model)
     try:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
@@ -104,6 +105,16 @@ def open_encoder(
     place = _device(device)
     limit = min(limit for limit in limits if limit is not None)
     return Encoder(tokenizer, encoder.to(place).eval(), place, model, limit)
+
+
+def _check_name(model: str) -> None:
+    """Refuse what is clearly a path, and of no folder, without asking the hub for it."""
+    is_path = model.startswith((".", "/", "~")) or model.endswith("/") or model.count("/") > 1
+    if is_path and not Path(model).is_dir():
+        raise ValueError(
+            f"embedding.model {model!r} is no folder: give the folder of a model, or a name on the "
+            "Hugging Face hub, as in meta-llama/Llama-3.1-8B-Instruct"
+        )
 
 
 def _check_complete(found: Any, missing_keys: set[str], tokenizer: Any) -> None:

@@ -87,7 +87,8 @@ class TfidfSvdEmbedding:
             if progress is not None:
                 progress(min(chunk.stop, len(texts)), len(texts))
         what = "has no word that the embedding knows"
-        check_missing(items["item_id"], ~has_terms, self.config.missing, what)
+        fix = "tell more of it in other words, tokenize all items anew with this one among them"
+        check_missing(items["item_id"], ~has_terms, self.config.missing, what, fix)
         return vectors
 
     def save(self, folder: Path) -> None:

@@ -179,9 +179,7 @@ def _train(
     codebook_size = config.codebook_size_for(len(inputs))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = Autoencoder(
-            sizes, config.num_levels, codebook_size, config.commitment_weight
-        )
+        model = Autoencoder(sizes, config.num_levels, codebook_size, config.commitment_weight)
     data = torch.from_numpy(inputs)
     some = random.permutation(len(data))[:MOST_RESEEDING]
     sample = data[torch.from_numpy(np.sort(some))]
