@@ -1,9 +1,9 @@
 """Items that come after training: how well does a model recommend what it has never seen?
 
 A tenth of a simulated shop's items is kept back. A tokenizer and a model are made from the rest;
-then the tokenizer codes the items kept back, and the model ranks them for the test users who really
-took one: among all items, and among the new ones, as for a row of novelties. The control gives the
-same new codes to the new items in a random order, so that only what a code says of its item is lost.
+then the tokenizer codes the items kept back, and the model ranks them for the test users who
+really took one: among all items, and among the new ones, as for a row of novelties. The control
+gives the same codes to the new items in a random order, so that only what they say is lost.
 """
 
 import argparse

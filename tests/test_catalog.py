@@ -279,6 +279,28 @@ def test_a_catalog_keeps_something_to_recommend():
         golden().with_retired(["z"])
 
 
+def test_edges_that_another_catalog_lacks_are_unseen():
+    # Trained: 2-2 and 3-3. Later: also 2-3 (twice) and 4-2. Edges in order: 2, 3, 4 from the root;
+    # 2-2, 2-3; 3-3; 4-2.
+    trained = Catalog.from_tokens([[2, 2], [3, 3]], vocab_size=5)
+    later = Catalog.from_tokens([[3, 3], [2, 3], [2, 2], [2, 3], [4, 2]], vocab_size=5)
+    seen = later.seen_from(trained)
+    assert seen.unseen is not None
+    assert seen.unseen.tolist() == [False, False, True, False, True, False, True]
+    assert seen.version == later.version
+    assert trained.seen_from(later).unseen is None
+    assert later.seen_from(later).unseen is None
+
+
+def test_unseen_edges_of_paths_of_several_lengths():
+    trained = Catalog.from_tokens([[5, 9], [7, 8]], lengths=[1, 2], vocab_size=10)
+    later = Catalog.from_tokens([[5, 9], [5, 6], [7, 8]], lengths=[1, 2, 2], vocab_size=10)
+    seen = later.seen_from(trained)
+    assert seen.unseen is not None
+    new = [seen.child_token[edge].item() for edge in seen.unseen.nonzero().flatten().tolist()]
+    assert new == [6, 1]  # 5-6 and the end after it
+
+
 def damaged(folder, damage: str) -> None:
     description = json.loads((folder / "catalog.json").read_text())
     table = pl.read_parquet(folder / "tokens.parquet")

@@ -1,4 +1,4 @@
-"""The command `beamwise`, also as `python -m beamwise`, which launchers of several processes need."""
+"""The command `beamwise`; `python -m beamwise` is for launchers of several processes."""
 
 import sys
 

@@ -359,3 +359,12 @@ def test_an_item_id_is_enough_where_no_item_has_a_title(beamwise, own, tmp_path)
     outcome = beamwise("tokenize", own, "--add", new, *more)
     assert outcome.status == 0, outcome.err
     assert Catalog.load(own / "catalog").num_items == 201
+
+
+def test_settings_are_listed_by_method(beamwise, tmp_path):
+    quantized = beamwise("tokenize", tmp_path, "--settings").out
+    assert "quantizer.num_levels" in quantized
+    assert "embedding.name" in quantized
+    given = beamwise("tokenize", tmp_path, "--settings", "--method", "semantic-ids").out
+    assert "quantizer.num_levels" not in given
+    assert list(tmp_path.iterdir()) == []

@@ -104,3 +104,13 @@ def test_a_damaged_checkpoint_is_named(train, tmp_path):
     checkpoint = tmp_path / "7" / "checkpoint" / "last.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     assert "damaged or cut short" in train().complaint
+
+
+def test_settings_are_listed(beamwise):
+    outcome = beamwise("train", "--settings")
+    assert outcome.status == 0
+    assert "training.learning_rate" in outcome.out
+    lines = [json.loads(line) for line in beamwise("train", "--settings", "--json").out.splitlines()]
+    assert {"data.split.name", "backbone.dim", "early_stopping.patience"} <= {
+        next(iter(line.values())) for line in lines
+    }

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from beamwise.config import Config, describe_settings
 from beamwise.experiments.comparison import Row
 
 BAR_WIDTH = 40
@@ -69,6 +70,16 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
     for row in rows:
         table.add_row(*(escape(_written(value)) for value in row))
     _print(table)
+
+
+def print_settings(title: str, model: type[Config], *, json: bool) -> None:
+    """Every setting of a model with its default and its meaning."""
+    rows = describe_settings(model)
+    if json:
+        for row in rows:
+            print_json(row._asdict())
+        return
+    print_table(title, ("setting", "default", "meaning"), rows)
 
 
 def print_histogram(title: str, what: str, bins: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+ShowSettings = Annotated[bool, Parameter(name="--settings", negative="", show_default=False)]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 
 

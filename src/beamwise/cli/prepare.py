@@ -15,10 +15,10 @@ from beamwise.cli.output import (
     print_histogram,
     print_json,
     print_next,
-    print_table,
+    print_settings,
 )
-from beamwise.cli.parameters import Flag, Json, Settings, setting
-from beamwise.config import Config, ConfigError, describe_settings, read_config
+from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
+from beamwise.config import Config, ConfigError, read_config
 from beamwise.data.card import DataCard, data_card, write_card
 from beamwise.data.dataset import (
     CATALOG_FOLDER,
@@ -37,7 +37,6 @@ ItemColumns = Annotated[
 
 MAY_BE_NULL = (("columns", "timestamp"), ("item_columns", "title"))
 """Groups and names of columns that a file may lack."""
-ShowSettings = Annotated[bool, Parameter(name="--settings", negative="", show_default=False)]
 
 
 def prepare(
@@ -88,7 +87,7 @@ def prepare(
     """
     _check_source(source)
     if show_settings:
-        _print_settings(source, json)
+        print_settings(f"settings of {source}, for --set", SOURCES[source].config, json=json)
         return
     if out is None:
         raise ValueError("prepare needs a folder to write: add --out DIR")
@@ -111,15 +110,6 @@ def prepare(
     _print_card(f"{source} in {out}", card)
     message(f"wrote the data card to {out / 'data_card.md'}")
     print_next([f"beamwise tokenize {out}"])
-
-
-def _print_settings(source: str, json: bool) -> None:
-    rows = describe_settings(SOURCES[source].config)
-    if json:
-        for row in rows:
-            print_json(row._asdict())
-        return
-    print_table(f"settings of {source}, for --set", ("setting", "default", "meaning"), rows)
 
 
 def _print_card(title: str, card: DataCard) -> None:

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from beamwise.catalog import Catalog
-from beamwise.cli.output import message, print_facts, print_json, print_next, print_table
-from beamwise.cli.parameters import Flag, Json, Settings, setting
+from beamwise.cli.output import (
+    message,
+    print_facts,
+    print_json,
+    print_next,
+    print_settings,
+    print_table,
+)
+from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
 from beamwise.cli.progress import WorkProgress
 from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, SEMANTIC_IDS_FILE
@@ -47,6 +54,7 @@ def tokenize(
     like: Path | None = None,
     config: Path | None = None,
     settings: Settings = (),
+    show_settings: ShowSettings = False,
     json: Json = False,
 ) -> None:
     """Give every item of a dataset its tokens, and report how good they are.
@@ -78,8 +86,13 @@ def tokenize(
         like: Dataset or run folder whose tokenizer and codes are taken; new items are coded by it.
         config: YAML file of the tokenizer's settings.
         settings: key.path=value of a setting; may be repeated.
+        show_settings: List the settings of the method, with defaults and meaning, and do no more.
         json: Print JSON lines on standard output, no tables.
     """
+    if show_settings:
+        model = SemanticIdsConfig if method == "semantic-ids" else QuantizedConfig
+        print_settings(f"settings of {method or 'rq-kmeans'}, for --set", model, json=json)
+        return
     fits = end_token or any(x is not None for x in (method, codes, codebook_size, config))
     files = {"added": add, "retired": retire, "restored": restore}
     changes = {name: path for name, path in files.items() if path is not None}

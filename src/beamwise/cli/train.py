@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from beamwise.cli.output import message, print_facts, print_json, print_next
-from beamwise.cli.parameters import Json, Settings, setting
+from beamwise.cli.output import message, print_facts, print_json, print_next, print_settings
+from beamwise.cli.parameters import Json, Settings, ShowSettings, setting
 from beamwise.cli.progress import TrainingProgress
 from beamwise.config import read_config
 from beamwise.experiments.run_summary import RunSummary, summarise_run
@@ -24,6 +24,7 @@ def train(
     out: Path | None = None,
     data: Path | None = None,
     preset: str | None = None,
+    show_settings: ShowSettings = False,
     json: Json = False,
 ) -> int:
     """Train a model and write a run folder; the same command continues a run that was stopped.
@@ -41,8 +42,12 @@ def train(
         out: Run folder to write, short for --set out=...
         data: Prepared and tokenized dataset, short for --set data.folder=...
         settings: key.path=value of a setting; may be repeated.
+        show_settings: List all settings, with defaults and meaning, and do no more.
         json: Print JSON lines on standard output, no tables.
     """
+    if show_settings:
+        print_settings("settings of a run, for --set", RunConfig, json=json)
+        return 0
     short = [setting(key, path) for key, path in (("out", out), ("data.folder", data)) if path]
     base = None if preset is None else settings_of(preset)
     run = read_config(RunConfig, config, [*settings, *short], base)
