@@ -76,8 +76,8 @@ class Catalog:
     unseen: Bool[Tensor, " edges"] | None = None
     """Edges that a model has not seen in training, as those to items that came later; None where it
     has seen all. Searches take the probability of such a step from the tree, not from the model: a
-    uniform choice among the items below its upper end. Not saved: it is between catalog and model.
-    """
+    uniform choice among the items below its upper end, where the other steps share what is left.
+    Not saved: it is between catalog and model."""
 
     @classmethod
     def from_tokens(

@@ -110,7 +110,9 @@ def test_settings_are_listed(beamwise):
     outcome = beamwise("train", "--settings")
     assert outcome.status == 0
     assert "training.learning_rate" in outcome.out
-    lines = [json.loads(line) for line in beamwise("train", "--settings", "--json").out.splitlines()]
+    lines = [
+        json.loads(line) for line in beamwise("train", "--settings", "--json").out.splitlines()
+    ]
     assert {"data.split.name", "backbone.dim", "early_stopping.patience"} <= {
         next(iter(line.values())) for line in lines
     }

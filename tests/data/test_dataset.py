@@ -1,5 +1,7 @@
 """Datasets: checks, saving all or nothing, loading."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -188,3 +190,25 @@ def test_what_must_be_kept_is_never_removed(tmp_path, monkeypatch):
     assert raw.read_text() == "kept"
     dataset().save(tmp_path / "data", overwrite=True, keep=[tmp_path / "other.csv"])
     assert not raw.exists()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_an_interruption_of_the_replacement_leaves_what_was_there(tmp_path, monkeypatch, step):
+    dataset().save(tmp_path / "data")
+    (tmp_path / "data" / "embeddings").mkdir()
+    (tmp_path / "data" / "embeddings" / "file").write_text("kept")
+    moves = []
+
+    def interrupted(self, target, move=Path.rename):
+        moves.append(target)
+        if len(moves) == step:
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dataset(("Two",)).save(tmp_path / "data")
+    monkeypatch.undo()
+    assert Dataset.load(tmp_path / "data").items["title"].to_list() == ["One", None]
+    assert (tmp_path / "data" / "embeddings" / "file").read_text() == "kept"
+    assert names(tmp_path) == ["data"]

@@ -41,26 +41,33 @@ def test_refuses_top_k_zero():
         full_sort(TableBackbone(6), torch.tensor([[0]]), CATALOG, top_k=0)
 
 
-def test_golden_steps_that_the_model_never_saw():
+@pytest.mark.parametrize("mask", ["after", "before"])
+def test_golden_steps_that_the_model_never_saw(mask):
     # Trained: 00, 01, 10. Later: two items 11 beside the one 10, and 20 below a prefix that is new.
+    # From the root 5 of 6 items are below known steps; below 1 it is 1 of 3.
     trained = Catalog.from_codes(torch.tensor([[0, 0], [0, 1], [1, 0]]), codebook_size=3)
     codes = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1], [1, 1], [2, 0]])
     later = Catalog.from_codes(codes, codebook_size=3)
     histories = torch.tensor([[0, 2]])
     backbone = TableBackbone(8, seed=3)
-    before = full_sort(backbone, histories, trained, top_k=3)
-    plain = full_sort(backbone, histories, later, top_k=6)
-    found = full_sort(backbone, histories, later.seen_from(trained), top_k=6)
-    scores = dict(zip(found.items[0].tolist(), found.log_probs[0].tolist(), strict=True))
-    for item, score in zip(before.items[0].tolist(), before.log_probs[0].tolist(), strict=True):
-        assert scores[item] == score
+
+    def scores(catalog: Catalog) -> list[float]:
+        found = full_sort(backbone, histories, catalog, top_k=catalog.num_items, mask=mask)
+        by_item = dict(zip(found.items[0].tolist(), found.log_probs[0].tolist(), strict=True))
+        return [by_item[item] for item in range(catalog.num_items)]
+
+    before, after = scores(trained), scores(later.seen_from(trained))
+    known = math.log(5 / 6)
+    assert after[:2] == pytest.approx([score + known for score in before[:2]])
+    assert after[2] == pytest.approx(before[2] + known + math.log(1 / 3))
     history = backbone.encode_histories(histories, later).tokens[0].tolist()
     logits = torch.tensor(backbone.next_token_logits(history, ()), dtype=torch.float64)
-    first = torch.log_softmax(logits, 0)
-    one = first[3].item()  # code 1 of level 1 is token 2 + 1
-    assert scores[3] == scores[4] == pytest.approx(one + math.log(2 / 3))
-    assert scores[5] == pytest.approx(math.log(1 / 6))
-    assert set(plain.items[0].tolist()) == set(scores)
+    logits = logits if mask == "after" else logits[2:4]  # codes 0 and 1 are tokens 2 and 3
+    one = torch.log_softmax(logits, 0)[3 if mask == "after" else 1].item()
+    assert after[3] == after[4] == pytest.approx(one + known + math.log(2 / 3))
+    assert after[5] == pytest.approx(math.log(1 / 6))
+    if mask == "before":  # 11 is one leaf of two items
+        assert sum(math.exp(score) for score in after) - math.exp(after[3]) == pytest.approx(1)
 
 
 @settings(max_examples=60)

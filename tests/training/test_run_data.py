@@ -6,6 +6,9 @@ import torch
 
 from beamwise import Catalog
 from beamwise.data.splitting import ByTimeConfig
+from beamwise.tokenization import QuantizedConfig, tokenize
+from beamwise.tokenization.embeddings import CoOccurrenceConfig
+from beamwise.tokenization.quantizers import RQKMeansConfig
 from beamwise.training.config import DataConfig
 from beamwise.training.run_data import RunData
 
@@ -64,4 +67,21 @@ def test_items_that_the_catalog_lacks_are_refused(shop_folder, tmp_path):
     known = pl.read_parquet(copy / "items.parquet")["item_id"].head(1)
     Catalog.from_codes(torch.tensor([[0, 1]]), 4, known).save(copy / "catalog")
     with pytest.raises(ValueError, match="item"):
+        RunData.load(DataConfig(folder=copy))
+
+
+def test_codes_that_know_what_is_to_be_predicted_are_refused(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    small = RQKMeansConfig(num_levels=2, codebook_size=16)
+    codes = QuantizedConfig(embedding=CoOccurrenceConfig(dim=4), quantizer=small)
+    tokenize(copy, codes)
+    RunData.load(DataConfig(folder=copy))
+    timed = DataConfig(folder=copy, split=ByTimeConfig())
+    with pytest.raises(ValueError, match=r"so they know targets of 'by-time'.*split.name=by-time"):
+        RunData.load(timed)
+    again = CoOccurrenceConfig(dim=4, split=ByTimeConfig())
+    tokenize(copy, QuantizedConfig(embedding=again, quantizer=small))
+    RunData.load(timed)
+    with pytest.raises(ValueError, match="'leave-one-out'"):
         RunData.load(DataConfig(folder=copy))

@@ -204,9 +204,11 @@ def _replace(folder: Path, made: Path) -> None:
     previous = made.with_name("previous")
     folder.rename(previous)
     try:
+        if (previous / EMBEDDINGS_FOLDER).is_dir():
+            (previous / EMBEDDINGS_FOLDER).rename(made / EMBEDDINGS_FOLDER)
         made.rename(folder)
-    except OSError:
+    except BaseException:  # an interruption too must leave what was there
+        if (made / EMBEDDINGS_FOLDER).is_dir():
+            (made / EMBEDDINGS_FOLDER).rename(previous / EMBEDDINGS_FOLDER)
         previous.rename(folder)
         raise
-    if (previous / EMBEDDINGS_FOLDER).is_dir():
-        (previous / EMBEDDINGS_FOLDER).rename(folder / EMBEDDINGS_FOLDER)

@@ -29,7 +29,7 @@ def read_item_texts(
 
     Only the items asked for are parsed and held, so memory grows with them and not with the file.
     An item that the file has several times keeps its first record; one that it has not gets nulls
-    (`num_without_texts` counts them).
+    (the data card counts them).
 
     Args:
         path: Plain or gzip.
@@ -69,14 +69,6 @@ def item_table(
     rows = [found.get(item, unknown) for item in item_ids]
     table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
     return table.insert_column(0, item_ids.alias("item_id"))
-
-
-def num_without_texts(items: pl.DataFrame) -> int:
-    """How many items of the table have no text in any column."""
-    texts = [name for name, dtype in items.schema.items() if dtype == pl.String]
-    return items.filter(
-        pl.all_horizontal(pl.col(t).is_null() for t in texts if t != "item_id")
-    ).height
 
 
 def one_line(value: object) -> str | None:

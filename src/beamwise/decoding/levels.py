@@ -128,37 +128,54 @@ class PrefixScorer:
         places: Int64[Tensor, " some"],
     ) -> Prefixes:
         owner, tokens, nodes = self._catalog.children(prefixes.nodes[places])
-        step = self._log_probs(hidden[places], owner, tokens)
         upper = places[owner]
-        if self._catalog.unseen is not None:
+        if self._catalog.unseen is None:
+            step = self._log_probs(hidden[places], owner, tokens)
+        else:
             is_new = self._catalog.unseen[nodes - 1]
-            step = torch.where(is_new, self._by_items(prefixes.nodes[upper], nodes), step)
+            step = self._log_probs(hidden[places], owner, tokens, is_new)
+            step = self._shared_with_new(step, is_new, owner, prefixes.nodes[upper], nodes)
         log_probs = prefixes.log_probs[upper] + step
         rows = prefixes.rows[upper]
         children = Prefixes(rows, known[upper], tokens, nodes, log_probs)
         return children.where(self._eligibility.below(rows, nodes) & (log_probs > -torch.inf))
 
-    def _by_items(
-        self, parents: Int64[Tensor, " edges"], nodes: Int64[Tensor, " edges"]
+    def _shared_with_new(
+        self,
+        step: Float[Tensor, " edges"],
+        is_new: Bool[Tensor, " edges"],
+        owner: Int64[Tensor, " edges"],
+        parents: Int64[Tensor, " edges"],
+        nodes: Int64[Tensor, " edges"],
     ) -> Float[Tensor, " edges"]:
-        """Log-probability of each step if all items below the upper end are equally probable."""
-        below, above = (self._catalog.num_items_below(ends).float() for ends in (nodes, parents))
-        return below.log() - above.log()
+        """Log-probabilities of steps of which the model never saw some.
+
+        A new step has the share of the items below its upper end that are below its lower end; the
+        others have what the model says, times the share that new steps leave.
+        """
+        below, above = (self._catalog.num_items_below(ends).to(step) for ends in (nodes, parents))
+        share = below / above
+        known = torch.zeros(int(owner[-1]) + 1 if len(owner) else 0).to(step)
+        known = known.index_add(0, owner, share.masked_fill(is_new, 0))
+        return torch.where(is_new, share.log(), step + known[owner].log())
 
     def _log_probs(
         self,
         hidden: Float[Tensor, "prefixes dim"],
         owner: Int64[Tensor, " edges"],
         tokens: Int64[Tensor, " edges"],
+        is_new: Bool[Tensor, " edges"] | None = None,
     ) -> Float[Tensor, " edges"]:
         """Log-probability of each token after its owner, over the vocabulary or the legal tokens.
 
-        Only the normaliser and the children are formed, never a full log-softmax.
+        Only the normaliser and the children are formed, never a full log-softmax. Legal tokens that
+        are `is_new` to the model do not count beside others.
         """
         if self._mask == "before":
             scored, column = tokens.unique(return_inverse=True)
             of_edges = _at_least_fp32(self._backbone.logits(hidden, scored))[owner, column]
-            normalizer = segment_logsumexp(of_edges, torch.bincount(owner, minlength=len(hidden)))
+            counted = of_edges if is_new is None else _without(of_edges, is_new, owner)
+            normalizer = segment_logsumexp(counted, torch.bincount(owner, minlength=len(hidden)))
         else:
             logits = _at_least_fp32(self._backbone.logits(hidden))
             of_edges, normalizer = logits[owner, tokens], logits.logsumexp(dim=1)
@@ -176,6 +193,15 @@ def segment_logsumexp(
     peak = torch.segment_reduce(values, "max", lengths=counts)
     shifted = (values - peak.repeat_interleave(counts)).exp()
     return peak + torch.segment_reduce(shifted, "sum", lengths=counts).log()
+
+
+def _without(
+    values: Float[Tensor, " edges"], is_new: Bool[Tensor, " edges"], owner: Int64[Tensor, " edges"]
+) -> Float[Tensor, " edges"]:
+    """The values, -inf where new, unless an owner has nothing else."""
+    num_known = torch.zeros(int(owner[-1]) + 1 if len(owner) else 0, device=owner.device)
+    num_known = num_known.index_add(0, owner, (~is_new).float())
+    return values.masked_fill(is_new & (num_known[owner] > 0), -torch.inf)
 
 
 def _at_least_fp32(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

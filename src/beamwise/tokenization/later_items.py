@@ -11,7 +11,13 @@ from types import MappingProxyType
 import polars as pl
 
 from beamwise.catalog import Catalog
-from beamwise.data.dataset import CATALOG_FOLDER, ITEMS_FILE, TOKENIZER_FOLDER, read_items
+from beamwise.data.dataset import (
+    CATALOG_FOLDER,
+    ITEMS_FILE,
+    QUALITY_FOLDER,
+    TOKENIZER_FOLDER,
+    read_items,
+)
 from beamwise.tokenization.item_tokenizer import ItemTokenizer, Progress
 from beamwise.tokenization.tokenized import (
     VERSIONS_FILE,
@@ -52,7 +58,7 @@ def tokenize_like(
         tokenizer.save(made / TOKENIZER_FOLDER)
         change = {"like": known.version, "added": catalog.num_items - num_known}
         note_version(made / TOKENIZER_FOLDER, catalog, change)
-        swap(made, folder, (TOKENIZER_FOLDER, CATALOG_FOLDER))
+        swap(made, folder, (QUALITY_FOLDER, TOKENIZER_FOLDER, CATALOG_FOLDER))
     return catalog
 
 

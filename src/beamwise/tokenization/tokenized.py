@@ -14,7 +14,7 @@ import polars as pl
 from jaxtyping import Float32, Int32
 
 from beamwise.catalog import Catalog
-from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER
+from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, TOKENIZER_FOLDER
 from beamwise.tokenization.codes import codes_of
 from beamwise.tokenization.item_tokenizer import ItemTokenizer
 
@@ -43,13 +43,16 @@ class Tokenized:
         return codes_of(self.catalog, self.codebook_size)
 
     def save(self, folder: Path) -> None:
-        """Put catalog and fitted tokenizer into a dataset folder, in place of earlier ones."""
+        """Put catalog and fitted tokenizer into a dataset folder, in place of earlier ones.
+
+        The report on earlier codes goes with them.
+        """
         with beside(folder) as made:
             self.catalog.save(made / CATALOG_FOLDER)
             if self.tokenizer is not None:
                 self.tokenizer.save(made / TOKENIZER_FOLDER)
                 note_version(made / TOKENIZER_FOLDER, self.catalog, {"fitted": True})
-            swap(made, folder, (TOKENIZER_FOLDER, CATALOG_FOLDER))
+            swap(made, folder, (QUALITY_FOLDER, TOKENIZER_FOLDER, CATALOG_FOLDER))
 
 
 def retired_before(folder: Path) -> pl.Series:

@@ -8,9 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from beamwise.catalog import Catalog
-from beamwise.data.dataset import CATALOG_FOLDER, Dataset
+from beamwise.config import read_config
+from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER, Dataset
 from beamwise.data.splitting import Sequences, sequences_of, split_sequences, training_part
 from beamwise.sequences.windows import Windows
+from beamwise.tokenization.embeddings import CoOccurrenceConfig
+from beamwise.tokenization.item_tokenizer import CONFIG_FILE, QuantizedConfig
 from beamwise.training.config import DataConfig
 
 
@@ -33,14 +36,15 @@ class RunData:
         """Read the folder and split it as the settings say.
 
         Raises:
-            ValueError: If the folder is no dataset, has no catalog, the two disagree, or the data
-                cannot be split in that way.
+            ValueError: If the folder is no dataset, has no catalog, the two disagree, the data
+                cannot be split in that way, or the codes were made from what is to be predicted.
         """
         dataset = Dataset.load(config.folder)
         if not (config.folder / CATALOG_FOLDER).is_dir():
             raise ValueError(
                 f"{config.folder} has no catalog yet: run `beamwise tokenize {config.folder}`"
             )
+        _check_codes_know_only_training(config)
         catalog = Catalog.load(config.folder / CATALOG_FOLDER)
         items = items_of_catalog(catalog, dataset.items, config.folder)
         sequences = sequences_of(dataset.interactions, catalog.item_ids)
@@ -54,6 +58,21 @@ class RunData:
         )
         counted = training_part(sequences, split)
         return cls(catalog, items, sequences.user_ids, train, validation, test, counted)
+
+
+def _check_codes_know_only_training(config: DataConfig) -> None:
+    """Refuse codes that were made from the interactions of another split's training part."""
+    settings = config.folder / TOKENIZER_FOLDER / CONFIG_FILE
+    if not settings.is_file():
+        return
+    embedding = read_config(QuantizedConfig, settings).embedding
+    if isinstance(embedding, CoOccurrenceConfig) and embedding.split != config.split:
+        raise ValueError(
+            f"the codes in {config.folder} come from the training part of a split "
+            f"{embedding.split.name!r}, so they know targets of {config.split.name!r}: tokenize "
+            f"again with --set embedding.split.name={config.split.name} and the split's shares, or "
+            "train with data.split as it was"
+        )
 
 
 def items_of_catalog(catalog: Catalog, items: pl.DataFrame, folder: Path) -> pl.DataFrame:

@@ -106,7 +106,7 @@ def test_other_columns_and_no_times(file):
     file.write_text("wer;was\nb;x\na;y\nb;x\n")
     columns = {"user_id": "wer", "item_id": "was", "timestamp": None}
     dataset = read(file, columns=columns, separator=";")
-    assert dataset.interactions.table.rows() == [("b", "x", 0), ("b", "x", 2), ("a", "y", 1)]
+    assert dataset.interactions.table.rows() == [("b", "x", 0), ("b", "x", 1), ("a", "y", 0)]
 
 
 def test_times_in_words(file):
@@ -252,4 +252,7 @@ def test_separators_that_are_none(override, message):
 
 def test_whether_there_are_times(file):
     assert read(file).has_times
-    assert not read(file, columns={"timestamp": None}).has_times
+    timeless = read(file, columns={"timestamp": None})
+    assert not timeless.has_times
+    per_user = timeless.interactions.table.group_by("user_id").agg("timestamp")["timestamp"]
+    assert all(times.to_list() == list(range(len(times))) for times in per_user)

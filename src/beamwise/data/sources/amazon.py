@@ -121,7 +121,7 @@ def read_amazon(config: AmazonConfig) -> Dataset:
     An interaction is a review, whatever its stars; an item of 2023 is the parent of its variants.
     Items are in the order of their first review in the file. Memory grows with the reviews and the
     items that stay, not with the files. The metadata lack some items: their texts are null, and
-    `num_without_texts` counts them.
+    the data card counts them.
 
     Raises:
         ValueError: One line with file, row and fix, if a file is missing or not readable, the

@@ -90,7 +90,7 @@ def read_table_source(config: TableConfig) -> Dataset:
 
     Items are those of the items file, in its order, also those that nobody took, or else those
     taken, in order of first appearance, without titles. With `min_interactions` only items of the
-    core stay.
+    core stay. Without times, timestamps are positions in the users' lists.
 
     Raises:
         ValueError: One line with file, row, column, value and fix.
@@ -103,7 +103,9 @@ def read_table_source(config: TableConfig) -> Dataset:
     interactions, notes = gathered_core(gathered, config.min_interactions, config.file)
     if config.min_interactions:
         items = items.filter(pl.col("item_id").is_in(interactions.item_ids.implode()))
-    return Dataset(interactions, items, notes=notes, has_times="timestamp" in columns)
+    has_times = "timestamp" in columns
+    interactions = interactions if has_times else interactions.with_positions()
+    return Dataset(interactions, items, notes=notes, has_times=has_times)
 
 
 def _items(config: TableConfig, interactions: Interactions) -> pl.DataFrame:

@@ -61,7 +61,7 @@ def read_yelp(config: YelpConfig) -> Dataset:
 
     An interaction is a review, whatever its stars; timestamps are microseconds since 1970, of local
     time, for the files name no zone. Items are in the order of their first review in the file. A
-    business that is not in its file has null texts (`num_without_texts` counts them).
+    business that is not in its file has null texts (the data card counts them).
 
     Raises:
         ValueError: One line with file, row and fix, if a file is missing or not readable, a field
