@@ -139,7 +139,7 @@ def test_prepare_benchmark(scripts, capsys):
         assert line["ratio"] == pytest.approx(
             line["alternative_seconds"] / line["seconds"], abs=0.1
         )
-        assert 0 < line["peak_gib"] < 1
+        assert line["peak_gib"] > 0  # a new process starts with the peak of the one that tests
 
 
 def test_prepare_benchmark_stops_where_the_sides_differ(scripts, tmp_path, monkeypatch):

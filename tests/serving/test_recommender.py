@@ -1,5 +1,6 @@
 """Recommendations equal a direct beam search, whatever form histories come in."""
 
+import math
 import shutil
 
 import numpy as np
@@ -142,11 +143,17 @@ def test_a_model_trained_before_recommends_a_new_item(fitted, later):
     assert before.catalog.vocab_size == after.catalog.vocab_size == after.run.backbone.vocab_size
     with pytest.raises(ValueError, match="'new'"):
         before.recommend(HISTORIES, eligible=["new"])
-    # its score is what the model gives to its tokens, and the scores of others stay as they were
+    # A step that the model never saw leaves its share to the items beside it, and to no others.
     whole = {item.item_id: item.log_prob for item in after.recommend([[]], top_k=201)[0]}
     assert whole["new"] == pytest.approx(found[1][0].log_prob, abs=1e-5)
+    paths = after.catalog.leaf_tokens[after.catalog.leaf_of_item.long(), :-1].tolist()
+    path_of = dict(zip(after.catalog.item_ids, paths, strict=True))
+    beside = [item for item, path in path_of.items() if path == path_of["new"] and item != "new"]
+    assert "item-0007" in beside
+    left = math.log(len(beside) / (len(beside) + 1))
     for item in before.recommend([[]], top_k=200)[0]:
-        assert whole[item.item_id] == pytest.approx(item.log_prob, abs=1e-5)
+        share = left if item.item_id in beside else 0
+        assert whole[item.item_id] == pytest.approx(item.log_prob + share, abs=1e-5)
 
 
 def test_a_new_item_may_stand_in_a_history(fitted, later):
