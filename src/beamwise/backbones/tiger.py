@@ -28,16 +28,23 @@ class TigerConfig(Config):
     dim: PositiveInt = 128
     """Width of the residual stream."""
     num_encoder_layers: PositiveInt = 4
+    """Layers that read the history."""
     num_decoder_layers: PositiveInt = 4
+    """Layers that score an item's tokens."""
     num_heads: PositiveInt = 6
+    """Attention heads of a layer."""
     head_dim: PositiveInt = 64
+    """Width of a head."""
     feedforward_dim: PositiveInt = 1024
+    """Width of a layer's hidden units."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of activations that training drops; 0 where epochs are few."""
     num_buckets: PositiveInt = 32
     """Buckets of the relative position bias."""
     max_distance: PositiveInt = 128
     """Tokens beyond which all relative positions share a bucket."""
     layer_norm_eps: float = Field(default=1e-6, gt=0)
+    """Added to the mean square before its root."""
     scale_output: bool = True
     """Multiply hidden states by dim ** -0.5 before scoring them with the input embedding."""
     gradient_checkpointing: bool = False

@@ -31,6 +31,7 @@ class TrainingConfig(Config):
     """Optimisation; the defaults are those of the APAO paper."""
 
     epochs: PositiveInt = 200
+    """Passes over the training targets at most; early stopping may need fewer."""
     batch_size: PositiveInt = 1024
     """Targets of an optimiser step, over all processes."""
     micro_batch_size: PositiveInt = 128
@@ -40,14 +41,17 @@ class TrainingConfig(Config):
     algorithm1) see a micro-batch grow chunk by chunk; those without one (hard-max, released) have
     their micro-batches computed whole, whatever is set here."""
     learning_rate: PositiveFloat = 5e-4
+    """The highest, after the warm-up."""
     warmup_fraction: float = Field(default=0.01, ge=0, le=1)
     """Share of all steps over which the learning rate rises from 0; a cosine to 0 follows."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Of AdamW."""
     clip_norm: PositiveFloat = 1.0
     """Largest norm of a step's gradient."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of matrix products; weights, residual stream and losses stay fp32."""
     seed: int = 0
+    """Of weights, order, negatives and dropout."""
     checkpoint_steps: PositiveInt = 25
     """Optimiser steps between checkpoints; a run cut short loses at most so many."""
     log_steps: PositiveInt = 10
@@ -79,7 +83,9 @@ class RunConfig(Config):
     negatives: NegativesConfig = NegativesConfig()
     """Sampled competitors, for objectives that ask for them."""
     training: TrainingConfig = TrainingConfig()
+    """How it is minimised."""
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    """When training ends before its last epoch."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Validation while training, and what `evaluate` does unless told otherwise."""
 

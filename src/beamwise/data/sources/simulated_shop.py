@@ -66,7 +66,9 @@ class SimulatedShopConfig(Config):
 
     name: Literal["simulated-shop"] = "simulated-shop"
     seed: NonNegativeInt = 0
+    """Another seed is another shop."""
     num_users: PositiveInt = 3_000
+    """Users, each with 5 interactions at least."""
     num_items: int = Field(default=1_120, ge=200)
     """120 of them are staples and accessories, the rest is spread evenly over 40 aisles."""
     mean_interactions: float = Field(default=10.0, ge=FEWEST + 1, le=MOST / 2)
