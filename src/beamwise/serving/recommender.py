@@ -29,7 +29,8 @@ class Recommendation(NamedTuple):
     item_id: str
     title: str | None
     log_prob: float
-    """Of the item's whole token sequence given the history, in nats."""
+    """Of the item's whole token sequence given the history, in nats; where the catalog has items
+    that came after training, steps the model never saw are a uniform choice among items below."""
 
 
 def load(
