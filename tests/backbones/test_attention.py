@@ -2,7 +2,14 @@ import math
 
 import torch
 
-from beamwise.backbones.attention import Ancestry, RelativePositionBias, tree_attention
+from beamwise.backbones.attention import (
+    Ancestry,
+    RelativePositionBias,
+    Sight,
+    causal_attention,
+    prefix_attention,
+    tree_attention,
+)
 from beamwise.testing.backbone_conformance import random_tree
 
 
@@ -36,6 +43,56 @@ def test_equals_dense_attention_with_a_mask():
         tree_attention(queries, keys, values, ancestry, bias),
         masked_attention(queries, keys, values, nodes, bias),
     )
+
+
+def naive_prefix_attention(row, node, queries, context, nodes, tree):
+    """One node of one row: a softmax over what it sees, in a loop."""
+    seen = [pair[row, :, : int(tree.context_length[row, node])] for pair in context]
+    above = node
+    while above >= 0:
+        added = (part[row, above][:, None] for part in nodes)
+        seen = [torch.cat(both, 1) for both in zip(seen, added, strict=True)]
+        above = int(tree.parents[row, above])
+    scores = torch.einsum("hd,hsd->hs", queries[row, node], seen[0])
+    return torch.einsum("hs,hsd->hd", scores.softmax(-1), seen[1])
+
+
+def test_prefix_attention_is_one_softmax_over_context_and_ancestors():
+    tree = random_tree(torch.tensor([2, 5]), 9, 9, seed=5)
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape):
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return values.requires_grad_()
+
+    queries, nodes = random(2, 9, 3, 4), (random(2, 9, 3, 4), random(2, 9, 3, 4))
+    context = (random(2, 3, 5, 4), random(2, 3, 5, 4))
+    sight = Sight.of(tree, tree.parents, torch.tensor([2, 5]), 5)
+    result = prefix_attention(queries, context, nodes, sight)
+    rows = [
+        torch.stack(
+            [naive_prefix_attention(row, n, queries, context, nodes, tree) for n in range(9)]
+        )
+        for row in range(2)
+    ]
+    expected = torch.stack(rows)
+    torch.testing.assert_close(result, expected)
+    weight = random(2, 9, 3, 4).detach()
+    inputs = (queries, *context, *nodes)
+    ours = torch.autograd.grad((result * weight).sum(), inputs)
+    for gradient, theirs in zip(
+        ours, torch.autograd.grad((expected * weight).sum(), inputs), strict=True
+    ):
+        torch.testing.assert_close(gradient, theirs)
+
+
+def test_causal_attention_is_that_of_torch():
+    generator = torch.Generator().manual_seed(0)
+    queries, keys, values = (torch.randn(2, 3, 7, 4, generator=generator) for _ in range(3))
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        queries, keys, values, is_causal=True, scale=1.0
+    )
+    torch.testing.assert_close(causal_attention(queries, keys, values), expected)
 
 
 def test_a_root_alone_returns_its_value():

@@ -19,6 +19,13 @@ def test_an_empty_history_is_the_last_token_alone():
     assert history.lengths.tolist() == [1]
 
 
+def test_only_the_empty_history_is_closed_where_that_is_asked():
+    items = torch.tensor([[0, 1], [1, -1], [-1, -1]])
+    history = pack_histories(items, CATALOG, last_token=4, closes_all=False)
+    assert history.tokens.tolist() == [[5, 6, 7, 8], [8, 0, 0, 0], [4, 0, 0, 0]]
+    assert history.lengths.tolist() == [4, 1, 1]
+
+
 def test_padding_may_stand_anywhere():
     history = pack_histories(torch.tensor([[-1, 1, -1, 2]]), CATALOG, last_token=1)
     assert history.tokens.tolist() == [[8, 5, 9, 1]]

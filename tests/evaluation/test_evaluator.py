@@ -44,6 +44,8 @@ class ToyContext:
 class ToyBackbone(nn.Module):
     """A node's state mixes its parent's with its token; the root's is the sum of the history."""
 
+    causal_context = False
+
     def __init__(self, vocab_size: int, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from beamwise.catalog import Catalog
 
 START_TOKEN = 0
-"""Token of a root node: the empty prefix."""
+"""Token of a root node: the empty prefix. A decoder-only backbone never reads it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class History:
     tokens: Int64[Tensor, "batch context"]
     """Right-padded; what stands past a row's length is never read."""
     lengths: Int64[Tensor, " batch"]
-    """Tokens that count, >= 1: an empty history is the single end token."""
+    """Tokens that count, >= 1: an empty history is the single end token. Whether other histories
+    close with one too is the backbone's choice (`encode_histories`)."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,12 @@ class PrefixNodes:
 
     A node sees the first `context_length` tokens of its context and its own ancestors, nothing
     else. A root (parent -1, depth 0, token `START_TOKEN`) is the empty prefix; a node of depth d is
-    a prefix of d tokens, of which `tokens` holds the last. Padding nodes have -1 everywhere; their
-    hidden states are finite and mean nothing.
+    a prefix of d tokens, of which `tokens` holds the last. An encoder-decoder computes a root from
+    its token. A decoder-only backbone has no start token: a root is the last context token that it
+    sees, costs nothing, and a node of depth d >= 1 stands at position `context_length + d - 1`. A
+    row may have several roots, each at a `context_length` of its own; nodes have the
+    `context_length` of the root that they hang on. Padding nodes have -1 everywhere; their hidden
+    states are finite and mean nothing.
     """
 
     tokens: Int64[Tensor, "batch nodes"]
@@ -42,9 +47,12 @@ class PrefixNodes:
     """Column of the parent among all nodes known so far, those of earlier calls first."""
     depth: Int64[Tensor, "batch nodes"]
     context_length: Int64[Tensor, "batch nodes"]
+    """Context tokens that a node sees, 1 to the row's length."""
     first_of_depth: tuple[int, ...] | None = None
     """A promise that saves work: before column `first_of_depth[d]` every node is shallower than d,
-    and no node is deeper than its length less one. None where nothing is known."""
+    and no node is deeper than its length less one. None where nothing is known. The columns before
+    `first_of_depth[1]`, or all where its length is one, are therefore roots: a decoder-only
+    backbone looks them up and computes nothing for them."""
 
     def map(self, change: Callable[[Tensor], Tensor]) -> PrefixNodes:
         """The nodes that `change` makes of each tensor: some rows, columns, or padding."""
@@ -85,6 +93,10 @@ class Backbone(Protocol):
     value and gradient, in one pass.
     """
 
+    causal_context: ClassVar[bool]
+    """Whether a token of the context is computed from what stands before it alone, so that a user's
+    targets may stand in one context, each with the items before it as its history."""
+
     @property
     def vocab_size(self) -> int:
         """Tokens that `logits` scores."""
@@ -118,7 +130,11 @@ class Backbone(Protocol):
 
 
 def pack_histories(
-    item_indices: Int64[Tensor, "batch history"], catalog: Catalog, last_token: int
+    item_indices: Int64[Tensor, "batch history"],
+    catalog: Catalog,
+    last_token: int,
+    *,
+    closes_all: bool = True,
 ) -> History:
     """Items' tokens end to end, without their end tokens, and one `last_token` after them.
 
@@ -126,6 +142,7 @@ def pack_histories(
         item_indices: Item indices in time order; -1 is padding wherever it stands.
         catalog: Gives each item's tokens.
         last_token: Closes every history; alone it is the empty one.
+        closes_all: Where False, only the empty history has a `last_token`.
 
     Raises:
         ValueError: If an index is not an item of the catalog.
@@ -144,11 +161,12 @@ def pack_histories(
         counts = counts & has_next
     tokens, counts = tokens.reshape(batch, -1), counts.reshape(batch, -1)
     place = counts.cumsum(1) - 1
-    lengths = counts.sum(1) + 1
+    num_tokens = counts.sum(1)
+    lengths = num_tokens + 1 if closes_all else num_tokens.clamp(min=1)
     width = int(lengths.max())
     packed = tokens.new_zeros(batch, width + 1)
+    packed.scatter_(1, (lengths - 1)[:, None], last_token)  # where no item's token overwrites it
     packed.scatter_(1, torch.where(counts, place, width), tokens)
-    packed.scatter_(1, (lengths - 1)[:, None], last_token)
     return History(packed[:, :width], lengths)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from beamwise.backbones.attention import Ancestry, RelativePositionBias, tree_attention
 from beamwise.backbones.base import History, PrefixNodes, pack_histories
+from beamwise.backbones.dropout import dropped
 from beamwise.catalog import END_TOKEN, Catalog
 from beamwise.config import Config
 
@@ -104,8 +105,8 @@ class FeedForward(nn.Module):
     ) -> Float[Tensor, "batch tokens dim"]:
         """Add the block's output to the residual stream."""
         inner = F.relu(self.up(self.norm(stream)))
-        inner = F.dropout(inner, self.dropout, self.training)
-        return stream + F.dropout(self.down(inner), self.dropout, self.training)
+        inner = dropped(inner, self.dropout, self.training)
+        return stream + dropped(self.down(inner), self.dropout, self.training)
 
 
 class EncoderLayer(nn.Module):
@@ -130,7 +131,7 @@ class EncoderLayer(nn.Module):
         packed = self.queries_keys_values(self.norm(stream)).unflatten(-1, (3, *self.heads))
         queries, keys, values = packed.permute(2, 0, 3, 1, 4).unbind(0)
         attended = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
-        stream = stream + F.dropout(self.out(attended), self.dropout, self.training)
+        stream = stream + dropped(self.out(attended), self.dropout, self.training)
         return self.feedforward(stream)
 
 
@@ -175,12 +176,12 @@ class DecoderLayer(nn.Module):
         if past is not None:
             keys, values = torch.cat((past[0], keys), 1), torch.cat((past[1], values), 1)
         attended = tree_attention(queries, keys, values, ancestry, tree_bias, drop).flatten(2)
-        stream = stream + F.dropout(self.self_out(attended), self.dropout, self.training)
+        stream = stream + dropped(self.self_out(attended), self.dropout, self.training)
         asked = (
             self.cross_queries(self.cross_norm(stream)).unflatten(-1, self.heads).transpose(1, 2)
         )
         attended = attend(asked, *cross, cross_mask, drop)
-        stream = stream + F.dropout(self.cross_out(attended), self.dropout, self.training)
+        stream = stream + dropped(self.cross_out(attended), self.dropout, self.training)
         return self.feedforward(stream), keys, values
 
 
@@ -192,6 +193,7 @@ class Tiger(nn.Module):
     """
 
     Config = TigerConfig
+    causal_context: ClassVar[bool] = False
 
     def __init__(self, config: TigerConfig, vocab_size: int) -> None:
         super().__init__()
@@ -227,10 +229,10 @@ class Tiger(nn.Module):
         padding = position >= history.lengths[:, None]
         bias = self.encoder_bias(position[None, :] - position[:, None]).permute(2, 0, 1)
         bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
-        stream = F.dropout(self.embedding(history.tokens), self.config.dropout, self.training)
+        stream = dropped(self.embedding(history.tokens), self.config.dropout, self.training)
         for layer in self.encoder:
             stream = self._run(layer, stream, bias)
-        stream = F.dropout(self.encoder_norm(stream), self.config.dropout, self.training)
+        stream = dropped(self.encoder_norm(stream), self.config.dropout, self.training)
         shape = (self.config.num_decoder_layers, 2, self.config.num_heads, self.config.head_dim)
         packed = self.cross_keys_values(stream).unflatten(-1, shape)
         layers = packed.permute(2, 3, 0, 4, 1, 5).contiguous().flatten(0, 1).unbind(0)
@@ -246,7 +248,7 @@ class Tiger(nn.Module):
         tree_bias = self.decoder_bias(-distances)
         mask = self._cross_mask(context, nodes)
         tokens = nodes.tokens.clamp(min=0)
-        stream = F.dropout(self.embedding(tokens), self.config.dropout, self.training)
+        stream = dropped(self.embedding(tokens), self.config.dropout, self.training)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, layer in enumerate(self.decoder):
@@ -257,7 +259,7 @@ class Tiger(nn.Module):
             )
             keys.append(all_keys)
             values.append(all_values)
-        hidden = F.dropout(self.decoder_norm(stream), self.config.dropout, self.training)
+        hidden = dropped(self.decoder_norm(stream), self.config.dropout, self.training)
         return hidden, TigerCache(tuple(keys), tuple(values), parents)
 
     def forward(self, history: History, nodes: PrefixNodes) -> Float[Tensor, "batch nodes dim"]:
@@ -346,5 +348,5 @@ def attend(
     gradient, and on CPU this is 1.25 to 1.6 times as fast.
     """
     weights = (queries @ keys.transpose(-1, -2) + bias).softmax(-1).to(values.dtype)
-    weights = F.dropout(weights, dropout, training=dropout > 0)
+    weights = dropped(weights, dropout)
     return (weights @ values).transpose(1, 2).flatten(2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -41,6 +41,8 @@ class TableBackbone:
     search which passes any of them wrong gets other logits than `next_token_logits`, which
     computes those of one prefix with plain integers.
     """
+
+    causal_context: ClassVar[bool] = False
 
     def __init__(
         self,
