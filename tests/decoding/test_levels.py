@@ -1,32 +1,12 @@
-"""The normaliser over legal tokens, and pruning of flat prefixes."""
+"""Pruning of flat prefixes."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from beamwise.decoding.levels import Prefixes, keep_best, segment_logsumexp
-
-
-@settings(deadline=None)
-@given(
-    segments=st.lists(
-        st.lists(st.floats(-800, 800), min_size=1, max_size=5), min_size=1, max_size=6
-    )
-)
-def test_segment_logsumexp_is_logsumexp_of_each(segments):
-    values = torch.tensor([value for segment in segments for value in segment]).double()
-    found = segment_logsumexp(values, torch.tensor([len(segment) for segment in segments]))
-    expected = [torch.tensor(segment).double().logsumexp(0) for segment in segments]
-    torch.testing.assert_close(found, torch.stack(expected))
-
-
-def test_segment_logsumexp_of_minus_infinity():
-    found = segment_logsumexp(torch.tensor([-math.inf, 2.0]), torch.tensor([2]))
-    torch.testing.assert_close(found, torch.tensor([2.0]))
+from beamwise.decoding.levels import Prefixes, keep_best
 
 
 def prefixes(rows: list[int], log_probs: list[float]) -> Prefixes:

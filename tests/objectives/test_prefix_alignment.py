@@ -11,21 +11,27 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from beamwise.objectives import OBJECTIVES, CandidateScores
+from beamwise.objectives.competition import competition_log_odds
+from beamwise.objectives.cross_entropy import CrossEntropyConfig
 from beamwise.objectives.prefix_alignment import (
     PairwisePrefixAlignment,
     PairwisePrefixAlignmentConfig,
     PointwisePrefixAlignment,
     PointwisePrefixAlignmentConfig,
-    competition_log_odds,
+    equivalent_level_weights,
     pairwise_prefix_losses,
     pointwise_prefix_losses,
 )
 
 
 def naive_pairwise(
-    scores: CandidateScores, *, divide_by_length: bool = False, temperature: float = 1.0
+    scores: CandidateScores,
+    *,
+    divide_by_length: bool = False,
+    temperature: float = 1.0,
+    widths: tuple[int, ...] = (1, 1, 1, 1),
 ) -> torch.Tensor:
-    """Eq. (14), or Algorithm 1's form with the length, one term at a time."""
+    """Eq. (14), or Algorithm 1's form with the length, or of a beam, one term at a time."""
     batch, candidates, levels = scores.log_probs.shape
     rows = []
     for row in range(batch):
@@ -39,7 +45,7 @@ def naive_pairwise(
                     if scores.log_weights is not None:
                         term = term * scores.log_weights[row, j, m - 1].exp()
                     total = total + term
-            loss = -torch.log(1 / (1 + total))
+            loss = -torch.log(1 / (1 + total / widths[m - 1]))
             rows.append(loss / m if divide_by_length else loss)
     return torch.stack(rows).view(batch, levels)
 
@@ -100,6 +106,77 @@ def test_pairwise_golden() -> None:
     )
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    widths=st.lists(st.integers(1, 50), min_size=3, max_size=3),
+    one=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+def test_pairwise_of_a_beam_is_the_log_of_one_plus_odds_over_its_width(
+    seed: int, widths: list[int], one: bool, request: pytest.FixtureRequest
+) -> None:
+    scores = request.getfixturevalue("make_scores")(seed, weighted=True)
+    beam_width = widths[:1] if one else widths
+    log_odds = competition_log_odds(scores.log_probs, scores.counts, scores.log_weights)
+    ours = pairwise_prefix_losses(log_odds, beam_width=torch.tensor(beam_width))
+    naive = naive_pairwise(scores, widths=tuple(beam_width * 3 if one else widths))
+    assert_same_value_and_gradient(ours, naive, scores)
+
+
+def test_a_beam_of_one_is_the_papers_loss(make_scores) -> None:
+    scores = make_scores(seed=4, weighted=True)
+    losses = []
+    for beam_width in (None, 1, (1, 1, 1)):
+        config = PairwisePrefixAlignmentConfig(beam_width=beam_width)
+        losses.append(PairwisePrefixAlignment(config).double()(scores)[0])
+    assert torch.equal(losses[0], losses[1])
+    assert torch.equal(losses[0], losses[2])
+
+
+def test_a_beam_asks_for_less_the_wider_it_is(make_scores) -> None:
+    scores = make_scores(seed=6)
+    log_odds = competition_log_odds(scores.log_probs, scores.counts)
+    narrow, wide = (
+        pairwise_prefix_losses(log_odds, beam_width=torch.tensor([width])) for width in (2, 20)
+    )
+    contested = log_odds > -torch.inf
+    assert (wide[contested] < narrow[contested]).all()
+    assert (wide[~contested] == 0).all()
+
+
+def test_widths_must_be_one_or_one_a_level() -> None:
+    PairwisePrefixAlignment(PairwisePrefixAlignmentConfig(beam_width=7)).check(3)
+    objective = PairwisePrefixAlignment(PairwisePrefixAlignmentConfig(beam_width=(7, 8)))
+    objective.check(2)
+    with pytest.raises(ValueError, match="one for each of 3 levels"):
+        objective.check(3)
+    for refused in (0, (3, 0)):
+        with pytest.raises(ValidationError, match="greater than 0"):
+            PairwisePrefixAlignmentConfig(beam_width=refused)
+
+
+def test_what_the_pairwise_loss_can_act_on_is_logged() -> None:
+    # Level 1: phi = ln 2, -ln 2 and no competitor. Level 2: the first target has no such prefix,
+    # the second meets phi = ln 4, the third nothing.
+    log_probs = torch.tensor(
+        [[[1.0, 1.0], [2.0, 1.0]], [[2.0, 0.25], [1.0, 2.0]], [[1.0, 1.0]] * 2]
+    )
+    counts = torch.tensor([[[1, 0], [1, 1]], [[1, 1], [1, 1]], [[1, 1], [0, 0]]]).bool()
+    scores = CandidateScores(log_probs.log(), counts)
+
+    def logged(**settings: object) -> dict[str, float]:
+        config = PairwisePrefixAlignmentConfig.model_validate(settings)
+        _, metrics = PairwisePrefixAlignment(config)(scores)
+        names = ("contested", "margin", "outweighed")
+        return {f"{n}_{m}": float(metrics[f"prefix_{n}_{m}"]) for n in names for m in (1, 2)}
+
+    expected = {"contested_1": 2 / 3, "contested_2": 1 / 2, "margin_1": 0.0}
+    expected |= {"margin_2": -math.log(4), "outweighed_1": 1 / 2, "outweighed_2": 1.0}
+    assert logged() == pytest.approx(expected, abs=1e-6)
+    assert logged(beam_width=3)["outweighed_1"] == 0.0
+    assert logged(beam_width=[1, 5])["outweighed_2"] == 0.0
+
+
 @pytest.mark.parametrize("name", ["apao-pointwise", "apao-pairwise"])
 def test_mean_over_the_batch_is_the_papers_loss(name: str, make_scores) -> None:
     scores = make_scores(seed=5, levels=4)
@@ -149,6 +226,37 @@ def test_pointwise_reweights_the_tokens_of_cross_entropy(form: str) -> None:
     torch.testing.assert_close(loss, -(scores.log_probs[:, 0] @ factors))
     loss.sum().backward()
     torch.testing.assert_close(scores.log_probs.grad, -factors.expand(3, 1, 4))
+
+
+@pytest.mark.parametrize("ce_weight", [1.0, 0.3, 0.0])
+def test_pointwise_with_fixed_weights_is_weighted_cross_entropy(ce_weight: float) -> None:
+    generator = torch.Generator().manual_seed(2)
+    log_probs = -torch.rand(6, 1, 4, generator=generator, dtype=torch.float64)
+    scores = CandidateScores(log_probs.requires_grad_(), torch.ones(6, 1, 4, dtype=torch.bool))
+    config = PointwisePrefixAlignmentConfig(
+        prefix_weights="uniform", beta=0.4, ce_weight=ce_weight, prefixes=(1, 2)
+    )
+    aligned, _ = PointwisePrefixAlignment(config).double()(scores)
+    weights = equivalent_level_weights((0.5, 0.5, 0.0, 0.0), beta=0.4, ce_weight=ce_weight)
+    weighted, _ = OBJECTIVES["ce"](CrossEntropyConfig(level_weights=weights)).double()(scores)
+    # Up to one factor, ce_weight + beta * sum of w; weights are kept in float32 by the objective.
+    scaled = (ce_weight + 0.4) * weighted
+    torch.testing.assert_close(aligned, scaled, rtol=1e-6, atol=1e-7)
+    gradient, other = (
+        torch.autograd.grad(loss.sum(), scores.log_probs)[0] for loss in (aligned, scaled)
+    )
+    torch.testing.assert_close(gradient, other, rtol=1e-6, atol=1e-7)
+
+
+def test_equivalent_weights_golden() -> None:
+    # T = 2, w = (1/2, 1/2), beta = 1: c = (1/2 + 1/2 + 1/4, 1/2 + 1/4) = (5/4, 3/4), mean 1.
+    assert equivalent_level_weights((0.5, 0.5), beta=1.0) == pytest.approx((1.25, 0.75))
+    assert equivalent_level_weights((0.5, 0.5), beta=0.0) == (1.0, 1.0)
+    # All weight on the whole item is cross-entropy again; on the first token, that token alone.
+    assert equivalent_level_weights((0.0, 0.0, 1.0), beta=9.0) == pytest.approx((1.0, 1.0, 1.0))
+    assert equivalent_level_weights((1.0, 0.0), beta=1.0, ce_weight=0.0) == (2.0, 0.0)
+    with pytest.raises(ValueError, match="one of them above 0"):
+        equivalent_level_weights((1.0, 0.0), beta=0.0, ce_weight=0.0)
 
 
 def test_level_losses_in_the_metrics_are_means_over_targets_that_have_the_level() -> None:

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beamwise.objectives.competition import competition_log_odds
 from beamwise.objectives.prefix_alignment import (
-    competition_log_odds,
     pairwise_prefix_losses,
     pointwise_prefix_losses,
 )
@@ -90,6 +90,21 @@ def test_bounds_hold_on_full_enumerations(seed: int, levels: int) -> None:
     assert (survived >= tight - 1e-9).all()
     assert (survived >= linear - 1e-9).all()
     assert (survived.bool() | ~certain).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), levels=st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_loss_of_the_beam_below_log_2_is_a_certificate(seed: int, levels: int) -> None:
+    tree, leaves, widths = enumerated(seed, levels)
+    log_probs, counts = all_competitors(tree, leaves)
+    log_odds = competition_log_odds(log_probs, counts)
+    losses = pairwise_prefix_losses(log_odds, beam_width=torch.tensor(widths))
+    certain = (losses < math.log(2)).all(1)
+    for leaf, is_certain in zip(leaves, certain.tolist(), strict=True):
+        assert survives(tree, leaf, widths) or not is_certain
+    # The same certificate as exp(phi) < K, and as the linear bound with the widths in the losses.
+    assert torch.equal(certain, survival_bound(log_odds, widths) > 0)
+    assert torch.equal(certain, survival_bound_from_losses(losses, 1) > 0)
 
 
 def test_bounds_are_not_vacuous() -> None:

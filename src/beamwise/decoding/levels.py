@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from beamwise._segments import segment_logsumexp
 from beamwise.backbones.base import START_TOKEN, Backbone, Context, PrefixNodes
 from beamwise.catalog import Catalog
 from beamwise.decoding.eligibility import Eligibility
@@ -184,15 +185,6 @@ class PrefixScorer:
                 "the backbone gave NaN or infinite logits: check its weights and its precision"
             )
         return of_edges - normalizer[owner]
-
-
-def segment_logsumexp(
-    values: Float[Tensor, " total"], counts: Int64[Tensor, " segments"]
-) -> Float[Tensor, " segments"]:
-    """Log of the sum of exp over consecutive segments of `counts` values each, all >= 1."""
-    peak = torch.segment_reduce(values, "max", lengths=counts)
-    shifted = (values - peak.repeat_interleave(counts)).exp()
-    return peak + torch.segment_reduce(shifted, "sum", lengths=counts).log()
 
 
 def _without(

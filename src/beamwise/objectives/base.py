@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from beamwise.config import Config
+
+INITIAL_WEIGHTS = "initial-weights"
+Reference = Literal["initial-weights"] | Path
+"""A frozen model to compare with: the weights that training (or its stage) began with, or those of
+another run's folder."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,34 @@ class Needs:
 
     negatives: bool = False
     """Score sampled non-targets as candidates 1, 2, ..."""
+    legal_logits: bool = False
+    """Give the logits of the tokens that may legally stand where the target's stand."""
+    reference: Reference | None = None
+    """Score the candidates with this model as well."""
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
     micro_batches: bool = False
     """The loss of a target depends on the others of its micro-batch."""
     whole_micro_batches: bool = False
     """It depends on all of them at once, so a micro-batch must not be cut into chunks."""
+
+
+@dataclass(frozen=True)
+class LegalLogits:
+    """Logits at every step of the targets' paths: of the tokens that lead on to catalog items.
+
+    Steps are numbered `target * levels + level`; those past a target's end have no tokens. The
+    logits of all steps stand end to end, never padded to the widest.
+    """
+
+    logits: Float[Tensor, " total"]
+    """Divided by `Needs.temperature`."""
+    step: Int64[Tensor, " total"]
+    """The step of each logit, ascending."""
+    counts: Int64[Tensor, "batch levels"]
+    """Legal tokens of each step, >= 1 where the target has a token."""
+    target_place: Int64[Tensor, "batch levels"]
+    """Place of the target's own token in `logits`; 0 past its end."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +68,13 @@ class CandidateScores:
     candidate has the same prefix."""
     log_weights: Float[Tensor, "batch candidates levels"] | None = None
     """Log of a factor on each competing prefix's probability, where sampling asks for one."""
+    is_item: Bool[Tensor, "batch candidates"] | None = None
+    """Whether a candidate is a whole item that differs from the target and from all before it; True
+    for the target. None where all are. False for what is missing and for mined prefixes."""
+    legal: LegalLogits | None = None
+    """Where `Needs.legal_logits` asks for them."""
+    reference_log_probs: Float[Tensor, "batch candidates levels"] | None = None
+    """As `log_probs`, of the reference and without gradient, where `Needs.reference` names one."""
 
 
 class ObjectiveConfig(Config):

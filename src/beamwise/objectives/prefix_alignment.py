@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from beamwise.objectives.base import CandidateScores, Needs, Objective, ObjectiveConfig
-from beamwise.objectives.cross_entropy import cross_entropy
+from beamwise.objectives.beam_widths import BeamWidth, beam_widths, check_beam_width
+from beamwise.objectives.competition import competition_log_odds
+from beamwise.objectives.cross_entropy import cross_entropy, mean_one
+from beamwise.objectives.level_metrics import by_level, level_means
 from beamwise.objectives.prefix_weights import (
     STATEFUL_FORMS,
     PrefixWeights,
@@ -39,65 +43,58 @@ def pointwise_prefix_losses(
     return torch.where(exists, -prefix_scores / lengths, 0.0)
 
 
-def competition_log_odds(
-    log_probs: Float[Tensor, "batch candidates levels"],
-    counts: Bool[Tensor, "batch candidates levels"],
-    log_weights: Float[Tensor, "batch candidates levels"] | None = None,
-    *,
-    temperature: float = 1.0,
-) -> Float[Tensor, "batch levels"]:
-    """How much the competing prefixes outweigh the target's: phi of APAO's Eq. (14).
+def equivalent_level_weights(
+    prefix_weights: Sequence[float], *, beta: float, ce_weight: float = 1.0
+) -> tuple[float, ...]:
+    """The token weights under which cross-entropy is pointwise prefix alignment with fixed weights.
 
-    With s_j(m) the sum of candidate j's first m log-probabilities (Eq. 13), 0 the target, and v_j
-    the weight of a competitor (1 where not given):
+    Exchanging the sums of Eq. (12) and (18), for targets of T tokens,
 
-        phi(m) = log sum_{j > 0 that counts} v_j(m) exp((s_j(m) - s_0(m)) / temperature)
+        ce_weight * CE + beta * sum_m w_m L(m)
+            = sum_t c_t (-log p_t)   with   c_t = ce_weight / T + beta * sum_{m >= t} w_m / m
+
+    which is `cross_entropy` with weights c_t / mean(c), times sum_t c_t = ce_weight + beta sum w.
 
     Args:
-        log_probs: Of each token given those before it, in nats, candidate 0 the target.
-        counts: Which prefixes compete, as in `CandidateScores`.
-        log_weights: log v, as in `CandidateScores`.
-        temperature: Divides the score differences, > 0.
+        prefix_weights: w_1, ..., w_T, >= 0; the alignment's `prefix_weight_1`, ... in a log.
+        beta: Weight of the prefix-aware term.
+        ce_weight: Weight of cross-entropy.
 
     Returns:
-        phi per target and length, in nats; -inf, with zero gradient, where nothing competes or the
-        target has no such prefix.
+        T weights of mean 1, never increasing, that `ce` takes as `level_weights`.
 
     Raises:
-        ValueError: If there are no negatives.
+        ValueError: If all of them would be 0.
     """
-    num_candidates = log_probs.shape[1]
-    if num_candidates < 2:
-        raise ValueError(
-            f"need a target and >= 1 negative, got {num_candidates} candidate(s): "
-            "score sampled negatives as candidates 1, 2, ..."
-        )
-    prefix_scores = log_probs.cumsum(2)
-    terms = (prefix_scores[:, 1:] - prefix_scores[:, :1]) / temperature
-    if log_weights is not None:
-        terms = terms + log_weights[:, 1:].to(terms.dtype)
-    competes = counts[:, 1:] & counts[:, :1]
-    contested = competes.any(1)
-    # Where nothing competes, logsumexp runs over zeros: over -inf alone its gradient is NaN.
-    terms = terms.masked_fill(~competes, -torch.inf).masked_fill(~contested[:, None], 0.0)
-    return terms.logsumexp(1).masked_fill(~contested, -torch.inf)
+    num_levels = len(prefix_weights)
+    shares = [weight / length for length, weight in enumerate(prefix_weights, start=1)]
+    tokens = [ce_weight / num_levels + beta * sum(shares[t:]) for t in range(num_levels)]
+    return mean_one(tokens)
 
 
 def pairwise_prefix_losses(
-    log_odds: Float[Tensor, "batch levels"], *, divide_by_length: bool = False
+    log_odds: Float[Tensor, "batch levels"],
+    *,
+    beam_width: Int64[Tensor, "#levels"] | None = None,
+    divide_by_length: bool = False,
 ) -> Float[Tensor, "batch levels"]:
-    """Target prefix against its competitors, APAO Eq. (14): L(m) = -log sigmoid(-phi(m)).
+    """Target prefix against its competitors, APAO Eq. (14) for K = 1: L(m) = log(1 + e^phi / K_m).
 
-    Computed as softplus(phi), which is the same value and cannot overflow.
+    K = 1, -log sigmoid(-phi), asks of a prefix to outweigh all others together; but a beam of width
+    K keeps it as long as these are worth less than K of it. Computed as softplus(phi - log K), the
+    same value, which cannot overflow.
 
     Args:
         log_odds: phi, as `competition_log_odds` gives it.
+        beam_width: K, one for all levels or one a level, >= 1; 1 where not given.
         divide_by_length: L(m) / m, as APAO's Algorithm 1 and its released code have it. This
             form certifies nothing about the beam (see `survival_bound`).
 
     Returns:
         Loss per target and prefix length, in nats; 0 where nothing competes.
     """
+    if beam_width is not None:
+        log_odds = log_odds - beam_width.to(log_odds.dtype).log()
     losses = softplus(log_odds)
     if divide_by_length:
         return losses / torch.arange(1, losses.shape[1] + 1, device=losses.device)
@@ -152,6 +149,9 @@ class PairwisePrefixAlignmentConfig(PrefixAlignmentConfig):
     """Divide the loss of a prefix by its length, as the paper's Algorithm 1 does."""
     margin_temperature: PositiveFloat = 1.0
     """Divides the score differences between negatives and target."""
+    beam_width: BeamWidth | None = None
+    """Beam, one width or one a level, that a target's prefixes should survive: it need not outweigh
+    all others, only this many; 1, the paper's form, where not set."""
 
 
 class PrefixAlignment(Objective):
@@ -182,8 +182,10 @@ class PrefixAlignment(Objective):
         )
 
     @abstractmethod
-    def prefix_losses(self, scores: CandidateScores) -> Float[Tensor, "batch levels"]:
-        """L(m) of every target; 0 where it has no such prefix."""
+    def prefix_losses(
+        self, scores: CandidateScores
+    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+        """L(m) of every target, 0 where it has no such prefix; and detached scalars to log."""
 
     def check(self, num_levels: int) -> None:
         """Refuse a catalog with more levels than `max_levels`, or fewer than a chosen prefix."""
@@ -199,18 +201,16 @@ class PrefixAlignment(Objective):
         """The loss of every target, and the loss and weight of every prefix length to log."""
         exists = scores.counts[:, 0]
         token_loss = cross_entropy(scores.log_probs[:, 0], exists)
-        level_losses = self.prefix_losses(scores)
+        level_losses, level_metrics = self.prefix_losses(scores)
         weights = self.prefix_weights(level_losses, exists)
         prefix_loss = level_losses @ weights
-        means = level_losses.detach().sum(0) / exists.sum(0).clamp(min=1)
         metrics = {
             "cross_entropy": token_loss.detach().mean(),
             "prefix_loss": prefix_loss.detach().mean(),
         }
-        for length, (mean, weight) in enumerate(zip(means, weights, strict=True), start=1):
-            metrics[f"prefix_loss_{length}"] = mean
-            metrics[f"prefix_weight_{length}"] = weight
-        return self.ce_weight * token_loss + self.beta * prefix_loss, metrics
+        metrics |= level_means("prefix_loss", level_losses, exists)
+        metrics |= by_level("prefix_weight", weights)
+        return self.ce_weight * token_loss + self.beta * prefix_loss, metrics | level_metrics
 
 
 class PointwisePrefixAlignment(PrefixAlignment):
@@ -218,28 +218,54 @@ class PointwisePrefixAlignment(PrefixAlignment):
 
     Config = PointwisePrefixAlignmentConfig
 
-    def prefix_losses(self, scores: CandidateScores) -> Float[Tensor, "batch levels"]:
-        """`pointwise_prefix_losses` of the target."""
-        return pointwise_prefix_losses(scores.log_probs[:, 0], scores.counts[:, 0])
+    def prefix_losses(
+        self, scores: CandidateScores
+    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+        """`pointwise_prefix_losses` of the target, which can act on every prefix."""
+        return pointwise_prefix_losses(scores.log_probs[:, 0], scores.counts[:, 0]), {}
 
 
 class PairwisePrefixAlignment(PrefixAlignment):
     """Prefix alignment against sampled negatives at every prefix length, APAO Eq. (19)."""
 
     Config = PairwisePrefixAlignmentConfig
+    widths: Int64[Tensor, " levels_or_one"]
 
     def __init__(self, config: PairwisePrefixAlignmentConfig) -> None:
         super().__init__(config)
         self.needs = replace(self.needs, negatives=True)
         self.divide_by_length = config.divide_by_length
         self.margin_temperature = config.margin_temperature
+        self.beam_width: BeamWidth = 1 if config.beam_width is None else config.beam_width
+        self.register_buffer("widths", beam_widths(self.beam_width), persistent=False)
 
-    def prefix_losses(self, scores: CandidateScores) -> Float[Tensor, "batch levels"]:
-        """`pairwise_prefix_losses` of the target against the candidates that count."""
+    def check(self, num_levels: int) -> None:
+        """As the base class, and refuse a catalog whose levels `beam_width` does not fit."""
+        super().check(num_levels)
+        check_beam_width(self.beam_width, num_levels)
+
+    def prefix_losses(
+        self, scores: CandidateScores
+    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+        """`pairwise_prefix_losses` of the target against the candidates that count.
+
+        The loss acts only on the share `prefix_contested_m` of target prefixes, those that
+        something competes with. Of these, `prefix_margin_m` is the mean of -phi, in nats, and
+        `prefix_outweighed_m` the share with e^phi > K, where competitors could fill the beam.
+        """
         log_odds = competition_log_odds(
             scores.log_probs,
             scores.counts,
             scores.log_weights,
             temperature=self.margin_temperature,
         )
-        return pairwise_prefix_losses(log_odds, divide_by_length=self.divide_by_length)
+        losses = pairwise_prefix_losses(
+            log_odds, beam_width=self.widths, divide_by_length=self.divide_by_length
+        )
+        exists, contested = scores.counts[:, 0], log_odds > -torch.inf
+        outweighed = log_odds > self.widths.to(log_odds.dtype).log()
+        return losses, (
+            level_means("prefix_contested", contested, exists)
+            | level_means("prefix_margin", -log_odds, contested)
+            | level_means("prefix_outweighed", outweighed, contested)
+        )

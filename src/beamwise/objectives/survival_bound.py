@@ -8,6 +8,10 @@ I_beam, which is 1 where the target survives every level and 0 otherwise, is bou
 The bounds hold where phi runs over every other legal prefix of that length, with weight 1,
 temperature 1 and scores as the beam ranks them (same mask). Sampled negatives certify nothing,
 and neither does a loss that is divided by the prefix's length.
+
+A pairwise loss that has the widths in it, log(1 + exp(phi_m) / K_m), certifies survival where it is
+below log 2 at every length, which is exp(phi_m) < K_m again. Its linear bound, 1 - max L_m / log 2,
+is `survival_bound_from_losses` with a width of 1, since its own widths are in the losses.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ def survival_bound_from_losses(
 
     Args:
         losses: `pairwise_prefix_losses`, not divided by length, for all competitors.
-        beam_width: As in `survival_bound`.
+        beam_width: As in `survival_bound`; 1 where the losses were made with widths of their own.
 
     Returns:
         The bound per target, at most 1; above 0 it certifies survival, otherwise it says nothing.
