@@ -104,6 +104,26 @@ def test_codes_are_made_where_there_are_none(beamwise, own):
     assert Dataset.load(own).items["item_id"].equals(catalog.item_ids)
 
 
+def test_item_ids(beamwise, data):
+    beamwise("tokenize", data)
+    facts = json.loads(beamwise("tokenize", data, "--method", "item-ids", "--json").out)
+    catalog = Catalog.load(data / "catalog")
+    assert (catalog.num_levels, catalog.num_leaves, catalog.vocab_size) == (1, 200, 202)
+    assert facts["version"] == catalog.version
+    assert "quality" not in facts
+    assert not (data / "quality").exists()  # that of the codes before
+    outcome = beamwise("tokenize", data, "--method", "item-ids")
+    assert "beamwise train" in outcome.out
+    assert "can get no token that a model has learned" in outcome.err
+    new = write_csv(data.parent / "new.csv", "item_id,title", "new,Mug")
+    complaint = beamwise("tokenize", data, "--add", new).complaint
+    assert "no fitted tokenizer at" in complaint
+    assert "can be extended to new items" in complaint
+    gone = write_csv(data.parent / "gone.csv", "item_id", "item-0003")
+    assert beamwise("tokenize", data, "--retire", gone).status == 0
+    assert Catalog.load(data / "catalog").retired_ids.to_list() == ["item-0003"]
+
+
 def test_rq_vae_and_a_suffix(beamwise, own):
     sizes = ("quantizer.epochs=2", "quantizer.hidden_dims=[8]", "quantizer.latent_dim=4")
     settings = [part for size in (*sizes, "collisions=suffix") for part in ("--set", size)]
@@ -234,6 +254,10 @@ BAD = {
     "like and end": (("--like", "x", "--end-token"), "go on with a tokenizer"),
     "retire and config": (("--retire", "x.csv", "--config", "x.yaml"), "go on with a tokenizer"),
     "codes and method": (("--codes", "x.csv", "--method", "rq-vae"), "--codes are codes that exis"),
+    "ids and codes": (("--method", "item-ids", "--codes", "x.csv"), "one token of its own: leave"),
+    "ids and size": (("--method", "item-ids", "--codebook-size", "9"), "leave out --codes, --code"),
+    "ids and end": (("--method", "item-ids", "--end-token"), "leave out --codes, --codebook-size"),
+    "setting of ids": (("--method", "item-ids", "--set", "size=9"), "unknown setting 'size'"),
     "unknown method": (("--method", "words"), "words"),
     "no size": (("--codebook-size", "0"), "quantizer.codebook_size"),
     "setting of codes": (("--method", "rq-vae", "--set", "file=x.csv"), "unknown setting 'file'"),

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from beamwise.catalog import Catalog
 from beamwise.tokenization import TOKENIZERS, AnyTokenizerConfig, tokenize
+from beamwise.tokenization.item_ids import ItemIdsConfig
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
 
@@ -14,7 +15,7 @@ from .conftest import contents
 
 
 def test_names_agree_with_configs_and_the_union_holds_every_tokenizer():
-    assert list(TOKENIZERS) == ["semantic-ids", "quantized"]
+    assert list(TOKENIZERS) == ["semantic-ids", "quantized", "item-ids"]
     for name, method in TOKENIZERS.items():
         assert method.config.model_fields["name"].default == name
     union = get_args(AnyTokenizerConfig)[0]
@@ -24,6 +25,7 @@ def test_names_agree_with_configs_and_the_union_holds_every_tokenizer():
 def test_a_name_chooses_the_tokenizer():
     adapter = TypeAdapter(AnyTokenizerConfig)
     assert adapter.validate_python({"name": "semantic-ids"}) == SemanticIdsConfig()
+    assert adapter.validate_python({"name": "item-ids"}) == ItemIdsConfig()
     chosen = adapter.validate_python({"name": "quantized", "quantizer": {"num_levels": 2}})
     assert isinstance(chosen, QuantizedConfig)
     assert (chosen.quantizer.name, chosen.quantizer.num_levels) == ("rq-kmeans", 2)
@@ -33,7 +35,7 @@ def test_a_name_chooses_the_tokenizer():
 
 def test_the_catalog_is_saved(prepare, small):
     folder = prepare(codes=[[n] for n in range(24)])
-    for config in (SemanticIdsConfig(), small):
+    for config in (SemanticIdsConfig(), small, ItemIdsConfig()):
         tokenized = tokenize(folder, config)
         assert Catalog.load(folder / "catalog").version == tokenized.catalog.version
         assert (folder / "tokenizer").is_dir() == (config is small)

@@ -18,7 +18,7 @@ from beamwise.cli.output import (
 )
 from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
 from beamwise.cli.progress import WorkProgress
-from beamwise.config import read_config
+from beamwise.config import Config, read_config
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, SEMANTIC_IDS_FILE
 from beamwise.data.dataset import read_items as read_dataset_items
 from beamwise.data.item_tables import read_items
@@ -30,6 +30,7 @@ from beamwise.experiments.tokenizer_report import (
 )
 from beamwise.tokenization import AnyTokenizerConfig
 from beamwise.tokenization import tokenize as tokenize_items
+from beamwise.tokenization.item_ids import ItemIdsConfig
 from beamwise.tokenization.item_texts import has_texts
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.tokenization.items_to_add import column_notes, read_items_to_add
@@ -37,7 +38,12 @@ from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.tokenization.quality import TokenizerQuality
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
 
-Method = Literal["semantic-ids", "rq-kmeans", "rq-vae"]
+Method = Literal["semantic-ids", "rq-kmeans", "rq-vae", "item-ids"]
+SETTINGS: dict[Method | None, type[Config]] = {
+    "semantic-ids": SemanticIdsConfig,
+    "item-ids": ItemIdsConfig,
+}
+"""Settings of the methods that do not make codes from vectors."""
 
 
 def tokenize(
@@ -69,13 +75,15 @@ def tokenize(
       beamwise tokenize data/mine --set embedding.name=minilm --set collisions=suffix
       beamwise tokenize data/office --end-token --codebook-size 256
       beamwise tokenize data/mine --codes my_codes.csv
+      beamwise tokenize data/mine --method item-ids
       beamwise tokenize data/mine --add new_items.csv --retire sold_out.csv
       beamwise tokenize data/mine --restore back_in_stock.csv
       beamwise tokenize data/next-month --like runs/first
 
     Args:
         folder: Dataset folder that prepare wrote; the catalog goes into it.
-        method: rq-kmeans or rq-vae make codes from the items; semantic-ids takes those that exist.
+        method: rq-kmeans or rq-vae make codes from the items; semantic-ids takes those that exist;
+            item-ids gives each item one token of its own, so there are no codes to report on.
             Where not given: semantic-ids if the data came with codes, else rq-kmeans.
         codes: File of codes that exist: CSV, TSV or Parquet with item_id, or .npy in item order.
         codebook_size: Codes a level.
@@ -90,7 +98,7 @@ def tokenize(
         json: Print JSON lines on standard output, no tables.
     """
     if show_settings:
-        model = SemanticIdsConfig if method == "semantic-ids" else QuantizedConfig
+        model = SETTINGS.get(method, QuantizedConfig)
         print_settings(f"settings of {method or 'rq-kmeans'}, for --set", model, json=json)
         return
     fits = end_token or any(x is not None for x in (method, codes, codebook_size, config))
@@ -107,12 +115,15 @@ def tokenize(
     chosen = _chosen(folder, method, codes, codebook_size, end_token, config, settings)
     with WorkProgress() as progress:
         tokenized = tokenize_items(folder, chosen, progress)
-    quality = write_tokenizer_report(folder, tokenized, chosen)
     facts = describe(tokenized.catalog) | tokenized.facts
-    report = folder / QUALITY_FOLDER / REPORT_FILE
     if isinstance(chosen, QuantizedConfig) and chosen.embedding.name == "co-occurrence":
         message("items are near that the same users take (embedding co-occurrence, no texts)")
     _tell_retired(tokenized.catalog)
+    if isinstance(chosen, ItemIdsConfig):
+        _tell_item_ids(folder, facts, json)
+        return
+    quality = write_tokenizer_report(folder, tokenized, chosen)
+    report = folder / QUALITY_FOLDER / REPORT_FILE
     if json:
         place = {"folder": folder / CATALOG_FOLDER, "report": report}
         print_json(place | facts | {"quality": quality.as_dict()})
@@ -152,6 +163,13 @@ def _chosen(
     settings: Sequence[str],
 ) -> AnyTokenizerConfig:
     """The tokenizer's settings from all the ways to give them."""
+    if method == "item-ids":
+        if codes is not None or codebook_size is not None or end_token:
+            raise ValueError(
+                "--method item-ids gives each item one token of its own: leave out --codes, "
+                "--codebook-size and --end-token"
+            )
+        return read_config(ItemIdsConfig, config, settings)
     exists = codes is not None or (folder / SEMANTIC_IDS_FILE).is_file()
     given = ["end_token=true"] if end_token else []
     if method == "semantic-ids" or (method is None and exists):
@@ -233,6 +251,16 @@ def _ids_in(path: Path | None) -> list[str]:
     if path is None:
         return []
     return read_items(path, {"item_id": "item_id"})["item_id"].to_list()
+
+
+def _tell_item_ids(folder: Path, facts: dict[str, Any], json: bool) -> None:
+    """The catalog of one token an item: there are no codes whose quality could be judged."""
+    if json:
+        print_json({"folder": folder / CATALOG_FOLDER} | facts)
+        return
+    _print_catalog(folder, facts)
+    message("items that come later (--add) can get no token that a model has learned")
+    print_next([f"beamwise train --preset small --data {folder} --out runs/first"])
 
 
 def _print_catalog(folder: Path, facts: dict[str, Any]) -> None:

@@ -91,10 +91,11 @@ def note_same_codes(folder: Path, catalog: Catalog) -> None:
 
 def made_by(config: AnyTokenizerConfig) -> MadeBy:
     """What warnings on codes need to know of their settings."""
-    if isinstance(config, SemanticIdsConfig):
-        return MadeBy(None, embedding=config.embedding.name)
-    quantizer = config.quantizer
-    return MadeBy(quantizer.name, config.collisions, quantizer.balanced, config.embedding.name)
+    if isinstance(config, QuantizedConfig):
+        quantizer = config.quantizer
+        return MadeBy(quantizer.name, config.collisions, quantizer.balanced, config.embedding.name)
+    embedding = config.embedding.name if isinstance(config, SemanticIdsConfig) else None
+    return MadeBy(None, embedding=embedding)
 
 
 def _write(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from beamwise.config import Config
+from beamwise.tokenization.item_ids import ItemIdsConfig, tokenize_item_ids
 from beamwise.tokenization.item_tokenizer import Progress, QuantizedConfig
 from beamwise.tokenization.quantized import tokenize_quantized
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig, tokenize_semantic_ids
@@ -26,9 +27,12 @@ class TokenizerMethod(NamedTuple):
 TOKENIZERS: dict[str, TokenizerMethod] = {
     "semantic-ids": TokenizerMethod(SemanticIdsConfig, tokenize_semantic_ids),
     "quantized": TokenizerMethod(QuantizedConfig, tokenize_quantized),
+    "item-ids": TokenizerMethod(ItemIdsConfig, tokenize_item_ids),
 }
 
-AnyTokenizerConfig = Annotated[SemanticIdsConfig | QuantizedConfig, Field(discriminator="name")]
+AnyTokenizerConfig = Annotated[
+    SemanticIdsConfig | QuantizedConfig | ItemIdsConfig, Field(discriminator="name")
+]
 """The type of a setting that chooses a tokenizer by `name`."""
 
 
