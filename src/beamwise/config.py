@@ -52,6 +52,9 @@ def read_config(
 ) -> AnyConfig:
     """Read `path` (YAML), apply `key.path=value` overrides in order, and validate.
 
+    An override that chooses a component by another `name` than before comes first, and the settings
+    of the one before are dropped: they are another's.
+
     Args:
         model: What the settings are of.
         path: YAML file of settings; none where not given.
@@ -211,7 +214,7 @@ def _validated(
 ) -> AnyConfig:
     if path is not None:
         settings = settings | _read_yaml(path)
-    for override in overrides:
+    for override in sorted(overrides, key=_is_setting):  # components are chosen first
         _apply_override(settings, override)
     source = str(path) if path is not None and not overrides else "settings"
     return parse_config(model, settings, source)
@@ -251,9 +254,17 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
         level = child
     try:
         is_text = text.startswith(CANNOT_BEGIN_YAML) or text.strip() in ONE_SIGN
-        level[last] = text if is_text else yaml.safe_load(text)
+        value = text if is_text else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
         raise ConfigError(f"--set {override!r}: the value is not readable as YAML") from None
+    if last == "name" and parents and level.get("name", value) != value:
+        level.clear()  # another component has settings of its own
+    level[last] = value
+
+
+def _is_setting(override: str) -> bool:
+    """Whether an override changes a setting of a component rather than choosing the component."""
+    return not override.partition("=")[0].strip().endswith(".name")
 
 
 def _explain(model: type[Config], settings: dict[str, Any], detail: dict[str, Any]) -> str:

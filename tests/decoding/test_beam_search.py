@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, fields
+from unittest import mock
 
 import pytest
 import torch
@@ -144,10 +145,12 @@ def test_equals_brute_force(drawn, chunk_size):
 
 @pytest.mark.slow
 @settings(max_examples=800, deadline=None)
-@given(drawn=problems)
-def test_full_sort_equals_brute_force(drawn):
+@given(drawn=problems, growth=st.sampled_from([2, 3, 100]))
+def test_full_sort_equals_brute_force(drawn, growth):
     p = problem_of(drawn)
-    result = full_sort(p.backbone, p.histories, p.catalog, p.top_k, p.mask, p.eligible)
+    narrow = {"LEAST_WIDTH": 1, "WIDTH_PER_RESULT": 1, "GROWTH": growth}
+    with mock.patch.multiple(sys.modules[full_sort.__module__], **narrow):
+        result = full_sort(p.backbone, p.histories, p.catalog, p.top_k, p.mask, p.eligible)
     assert result.exact.all()
     for user in range(len(p.histories)):
         assert_equal(result, user, p.brute_force(user).full_sort(p.top_k), p)

@@ -63,3 +63,14 @@ def test_results_are_joined_and_chosen_by_user():
     joined = SearchResult.joined([first, second])
     assert joined.leaves[:, 0].tolist() == [0, 1]
     assert joined.rows(torch.tensor([1])).leaf_log_probs[:, 0].tolist() == [-2.0]
+
+
+def test_results_of_some_users_are_replaced():
+    first = SearchResult.joined([ranked([0], [-1.0]), ranked([1], [-2.0]), ranked([2], [-3.0])])
+    others = SearchResult.joined([ranked([2], [-0.5], best_dropped=-0.4), ranked([0], [-0.7])])
+    mixed = first.replaced(torch.tensor([2, 0]), others)
+    assert mixed.leaves[:, 0].tolist() == [0, 1, 2]
+    torch.testing.assert_close(mixed.log_probs[:, 0], torch.tensor([-0.7, -2.0, -0.5]))
+    assert mixed.exact.tolist() == [True, True, False]
+    assert first.leaves[:, 0].tolist() == [0, 1, 2]
+    assert first.exact.all()

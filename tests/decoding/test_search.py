@@ -1,9 +1,12 @@
+"""The shared search: chunks of users, floors, and the backbone's mode."""
+
 import torch
 
 from beamwise import Catalog
 from beamwise.backbones import History, Tiger
+from beamwise.decoding.eligibility import Eligibility
 from beamwise.decoding.request import SearchRequest
-from beamwise.decoding.search import search
+from beamwise.decoding.search import beam_levels, leaves_of, search
 from beamwise.testing.table_backbone import TableBackbone
 from beamwise.testing.tiny_run import TINY_TIGER
 
@@ -66,3 +69,57 @@ def test_a_backbone_in_training_is_searched_without_dropout_and_stays_in_trainin
     first, second = run(tiger, 4), run(tiger, 4)
     assert torch.equal(first.leaf_log_probs, second.leaf_log_probs)
     assert all(module.training for module in tiger.modules())
+
+
+class Counting(TableBackbone):
+    """Counts the prefixes that a search has it compute."""
+
+    extended = 0
+
+    def extend(self, context, nodes, cache=None):
+        self.extended += int((nodes.depth >= 0).sum())
+        return super().extend(context, nodes, cache)
+
+
+def test_floors_leave_out_what_cannot_win_and_nothing_else():
+    backbone, floored = (Counting(CATALOG.vocab_size, seed=1) for _ in range(2))
+    request = SearchRequest(backbone, HISTORIES, CATALOG, 3, "after", None)
+    everything = search(request, (64, 64, 64), 4)
+    floors = everything.leaf_log_probs[:, -1]
+    request = SearchRequest(floored, HISTORIES, CATALOG, 3, "after", None)
+    found = search(request, (64, 64, 64), 3, floors)
+    assert torch.equal(found.leaves, everything.leaves)
+    assert torch.equal(found.leaf_log_probs, everything.leaf_log_probs)
+    assert found.exact.all()
+    assert floored.extended < backbone.extended
+    # A floor above all leaves finds none; what it left out was not dropped from the beam.
+    nothing = search(request, (64, 64, 64), 4, torch.zeros(4))
+    assert (nothing.leaves == -1).all()
+
+
+def test_what_scores_below_the_floor_takes_no_place_in_the_beam():
+    # Beams of one: without a floor the second prefix is dropped, and nothing is proved.
+    backbone = TableBackbone(CATALOG.vocab_size, seed=1)
+    request = SearchRequest(backbone, HISTORIES, CATALOG, 1, "after", None)
+    best = search(request, (64, 64, 64), 4)
+    assert not search(request, (1, 1, 1), 4).exact.all()
+    floored = search(request, (64, 64, 64), 4, best.leaf_log_probs[:, -1])
+    assert torch.equal(floored.leaves, best.leaves)
+
+
+def test_levels_report_what_lives_on_and_what_ends():
+    # Titles 2$, 23$ and 3$: at level 2 the end of 2 and of 3 are leaves, 23 lives on.
+    catalog = Catalog.from_tokens([[2, 0], [2, 3], [3, 0]], lengths=[1, 2, 1])
+    backbone = TableBackbone(catalog.vocab_size, num_values=1)  # all tie: the lower node wins
+    request = SearchRequest(backbone, HISTORIES[:1] * 0, catalog, 3, "after", None)
+    users = torch.zeros(1, dtype=torch.int64)
+    levels = list(beam_levels(request, users, (2, 2, 2), Eligibility(catalog, None)))
+    assert [level.kept.nodes.tolist() for level in levels] == [[1, 2], [4], []]
+    assert [level.leaves.nodes.tolist() for level in levels] == [[], [3, 5], [6]]
+    assert [level.best_dropped.item() for level in levels] == [-torch.inf] * 3
+    narrow = list(beam_levels(request, users, (1, 2, 2), Eligibility(catalog, None)))
+    assert [level.kept.nodes.tolist() for level in narrow] == [[1], [4], []]
+    assert narrow[0].best_dropped.item() > -torch.inf
+    found = leaves_of(narrow, catalog, 1)
+    assert found.leaves.tolist() == [0, 1]
+    assert found.best_dropped.item() == narrow[0].best_dropped.item()

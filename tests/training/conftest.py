@@ -9,13 +9,10 @@ from beamwise.data.sources.simulated_shop import SimulatedShopConfig
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import RunConfig
 
-TINY_BACKBONE = {
-    "dim": 8,
-    "num_encoder_layers": 1,
-    "num_decoder_layers": 1,
-    "num_heads": 2,
-    "head_dim": 4,
-    "feedforward_dim": 8,
+TINY = {"dim": 8, "num_heads": 2, "head_dim": 4, "feedforward_dim": 8}
+TINY_BACKBONES = {
+    "tiger": {"name": "tiger", "num_encoder_layers": 1, "num_decoder_layers": 1, **TINY},
+    "llama": {"name": "llama", "num_layers": 1, **TINY},
 }
 
 
@@ -35,10 +32,11 @@ def make_config(shop_folder, tmp_path):
     def make(**groups) -> RunConfig:
         training = {"epochs": 2, "batch_size": 64, "micro_batch_size": 16, "chunk_size": 8}
         training |= {"learning_rate": 0.01, "checkpoint_steps": 2, "log_steps": 1}
+        backbone = groups.pop("backbone", {})
         settings = {
             "out": tmp_path / "run",
             "data": {"folder": shop_folder},
-            "backbone": {**TINY_BACKBONE, **groups.pop("backbone", {})},
+            "backbone": {**TINY_BACKBONES[backbone.get("name", "tiger")], **backbone},
             "training": training | groups.pop("training", {}),
             "negatives": {"count": 6},
             "early_stopping": {"metric": "loss"},

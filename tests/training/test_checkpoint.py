@@ -5,6 +5,7 @@ from torch import nn
 from beamwise.training.checkpoint import (
     BEST,
     LAST,
+    State,
     load_last,
     load_weights,
     read_tensors,
@@ -33,11 +34,11 @@ def trained(seed):
 def test_what_is_restored_continues_the_same(tmp_path):
     model, optimizer = trained(0)
     objective = Weights()
-    save_last(tmp_path, model, optimizer, objective, {"epoch": 3, "loss_sum": 0.1})
+    save_last(tmp_path, State(model, objective, optimizer, {}), {"epoch": 3, "loss_sum": 0.1})
     other, other_optimizer = trained(1)
     other_objective = Weights()
     other_objective.weights.zero_()
-    progress = load_last(tmp_path, other, other_optimizer, other_objective)
+    progress = load_last(tmp_path, State(other, other_objective, other_optimizer, {}))
     assert progress == {"epoch": 3, "loss_sum": 0.1}
     assert torch.equal(other_objective.weights, objective.weights)
     for one, its_optimizer in ((model, optimizer), (other, other_optimizer)):
@@ -49,14 +50,14 @@ def test_what_is_restored_continues_the_same(tmp_path):
 
 def test_nothing_unfinished_stays_behind(tmp_path):
     model, optimizer = trained(0)
-    save_last(tmp_path, model, optimizer, Weights(), {})
+    save_last(tmp_path, State(model, Weights(), optimizer, {}), {})
     save_best(tmp_path, model)
     assert sorted(path.name for path in tmp_path.iterdir()) == [BEST, LAST]
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     model, optimizer = trained(0)
-    save_last(tmp_path, model, optimizer, Weights(), {"epoch": 1})
+    save_last(tmp_path, State(model, Weights(), optimizer, {}), {"epoch": 1})
     before = (tmp_path / LAST).read_bytes()
 
     def fail(tensors, path, metadata):
@@ -65,13 +66,13 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr("beamwise.training.checkpoint.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_last(tmp_path, model, optimizer, Weights(), {"epoch": 2})
+        save_last(tmp_path, State(model, Weights(), optimizer, {}), {"epoch": 2})
     assert (tmp_path / LAST).read_bytes() == before
 
 
 def test_best_weights_come_first_and_last_ones_serve_without_them(tmp_path):
     model, optimizer = trained(0)
-    save_last(tmp_path, model, optimizer, Weights(), {})
+    save_last(tmp_path, State(model, Weights(), optimizer, {}), {})
     fresh = nn.Linear(3, 2)
     load_weights(tmp_path, fresh)
     assert torch.equal(fresh.weight, model.weight)

@@ -4,6 +4,7 @@ import pytest
 
 from beamwise.config import ConfigError, read_config, write_config
 from beamwise.data.splitting import ByTimeConfig, LeaveOneOutConfig
+from beamwise.objectives.prefix_alignment import PairwisePrefixAlignmentConfig
 from beamwise.training.config import RunConfig
 
 PRESETS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -74,3 +75,11 @@ def test_folders_must_be_set():
         ConfigError, match=r"data is not set: The prepared and tokenized data: `data\.folder`"
     ):
         read_config(RunConfig, None, ["out=x"])
+
+
+def test_another_component_has_none_of_the_settings_of_the_one_before(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("objective: {name: ce, level_weights: [2, 1]}\ndata: {folder: d}\nout: o\n")
+    config = read_config(RunConfig, path, ["objective.beta=0.7", "objective.name=apao-pairwise"])
+    assert config.objective == PairwisePrefixAlignmentConfig(beta=0.7)
+    assert read_config(RunConfig, path, ["objective.name=ce"]).objective.level_weights == (2, 1)

@@ -1,63 +1,17 @@
-import multiprocessing
-import os
-import socket
-
 import pytest
 import torch
 
 from beamwise.backbones import build_backbone
-from beamwise.objectives import OBJECTIVES
 from beamwise.training.loop import Trainer
 from beamwise.training.run_data import RunData
-
-NO_DROPOUT = {"dropout": 0.0}
+from beamwise.training.stages import stages_of
 
 
 def make_trainer(config):
     data = RunData.load(config.data)
     torch.manual_seed(0)
     backbone = build_backbone(config.backbone, data.catalog.vocab_size)
-    objective = OBJECTIVES[config.objective.name](config.objective)
-    return Trainer(config, data, backbone, objective)
-
-
-def gradients(config, num_targets=33):
-    """Summed loss and gradients of one optimiser step over the first targets."""
-    trainer = make_trainer(config)
-    loss, _ = trainer._accumulate(torch.arange(num_targets), number=5)
-    return float(loss), {n: p.grad.clone() for n, p in trainer.backbone.named_parameters()}
-
-
-def assert_same(ours, theirs):
-    assert ours[0] == pytest.approx(theirs[0], rel=1e-5)
-    for name, gradient in theirs[1].items():
-        torch.testing.assert_close(ours[1][name], gradient, msg=name)
-
-
-@pytest.mark.parametrize(
-    "objective", [{"name": "ce"}, {"name": "apao-pairwise", "prefix_weights": "uniform"}]
-)
-def test_chunks_change_memory_and_never_the_gradient(make_config, objective):
-    whole = {"chunk_size": 64, "micro_batch_size": 64}
-    small = {"chunk_size": 3, "micro_batch_size": 10}
-    assert_same(
-        gradients(make_config(objective=objective, backbone=NO_DROPOUT, training=small)),
-        gradients(make_config(objective=objective, backbone=NO_DROPOUT, training=whole)),
-    )
-
-
-def test_loss_and_gradient_are_the_mean_over_all_targets_of_the_step(make_config):
-    config = make_config(backbone=NO_DROPOUT, training={"chunk_size": 4})
-    loss, found = gradients(config, num_targets=10)
-    trainer = make_trainer(config)
-    losses = []
-    for row in range(10):
-        for _, batch in trainer.source.batches(trainer.data.train, torch.tensor([row]), 0):
-            losses.append(trainer.objective(trainer.scorer(batch, trainer.objective.needs))[0])
-    torch.cat(losses).mean().backward()
-    assert loss == pytest.approx(float(torch.cat(losses).detach().sum()), rel=1e-5)
-    for name, parameter in trainer.backbone.named_parameters():
-        torch.testing.assert_close(found[name], parameter.grad, msg=name)
+    return Trainer(config, data, backbone, stages_of(config)[0])
 
 
 def test_gradient_norm_is_clipped_before_the_step(make_config):
@@ -72,23 +26,9 @@ def test_gradient_norm_is_clipped_before_the_step(make_config):
         return step(*args)
 
     trainer.optimizer.step = spy
-    line = trainer._step(torch.arange(20), 0, 1)
+    line = trainer.step([torch.arange(20)], 0)
     assert line["gradient_norm"] > 1e-2
     assert kept["norm"] == pytest.approx(1e-3, rel=1e-2)
-
-
-def test_bf16_training_stays_near_fp32(make_config):
-    objective = {"name": "apao-pairwise"}
-    losses = []
-    for precision in ("fp32", "bf16"):
-        config = make_config(
-            objective=objective, backbone=NO_DROPOUT, training={"precision": precision}
-        )
-        loss, found = gradients(config)
-        losses.append(loss)
-        assert all(gradient.dtype == torch.float32 for gradient in found.values())
-    assert losses[0] != losses[1]
-    assert losses[1] == pytest.approx(losses[0], rel=0.02)  # bf16 keeps 8 bits
 
 
 def test_early_stopping_ends_a_run_that_gets_worse(make_config):
@@ -99,47 +39,3 @@ def test_early_stopping_ends_a_run_that_gets_worse(make_config):
     # weights that do not move give the same recall: the first is the best, the second stops
     assert trainer.position.epoch == 2
     assert trainer.stopping.best_epoch == 0
-
-
-def _process(rank, port, config, queue):
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-        "ACCELERATE_USE_CPU": "true",
-    }
-    torch.set_num_threads(1)
-    loss, found = gradients(config)
-    torch.distributed.destroy_process_group()
-    queue.put((rank, loss, {name: value.numpy() for name, value in found.items()}))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "objective", [{"name": "ce"}, {"name": "apao-pairwise", "prefix_weights": "released"}]
-)
-def test_two_processes_have_the_gradients_of_one(make_config, objective):
-    # chunks hold a whole micro-batch, so that adaptive weights see the same losses on both sides
-    config = make_config(
-        objective=objective,
-        backbone=NO_DROPOUT,
-        training={"micro_batch_size": 12, "chunk_size": 12},
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [
-        context.Process(target=_process, args=(rank, port, config, queue)) for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    results = [queue.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join(timeout=30)
-    alone = gradients(config)
-    for _, loss, found in results:
-        assert_same((loss, {name: torch.from_numpy(g) for name, g in found.items()}), alone)

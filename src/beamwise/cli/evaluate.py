@@ -23,8 +23,8 @@ from beamwise.experiments.evaluate_run import (
     save_baselines,
     with_changes,
 )
-from beamwise.training.config import DataConfig, RunConfig
-from beamwise.training.run import CONFIG_FILE, open_run
+from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
+from beamwise.training.run import open_run
 
 
 def evaluate(

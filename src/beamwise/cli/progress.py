@@ -62,6 +62,7 @@ class TrainingProgress(Bar):
         self.last: dict[str, Any] | None = None
         """What the last step said; None before the first."""
         self._task = TaskID(0)
+        self._loss = ""
         self._targets = 0
         self._begin = 0.0
 
@@ -71,14 +72,17 @@ class TrainingProgress(Bar):
             self._task = self.begin("", step["steps"] * step["epochs"])
             self._targets, self._begin = -step["targets"], time.perf_counter()
         self.last = step
+        if "loss" in step:  # told now and then, since it waits for the device
+            self._loss = f"loss {step['loss']:.4f}, "
         self._targets += step["targets"]
         elapsed = time.perf_counter() - self._begin
-        speed = f", {self._targets / elapsed:,.0f} examples/s" if self._targets else ""
+        stage = f"stage {step['stage'] + 1}, " if "stage" in step else ""
+        speed = f"{self._targets / elapsed:,.0f} examples/s" if self._targets else ""
         self.show(
             self._task,
             step["step"],
-            f"loss {step['loss']:.4f}{speed}",
-            f"epoch {step['epoch'] + 1}/{step['epochs']}",
+            self._loss + speed,
+            f"{stage}epoch {step['epoch'] + 1}/{step['epochs']}",
         )
 
 

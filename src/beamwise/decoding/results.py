@@ -39,6 +39,11 @@ class SearchResult:
         """The results of these users, in this order."""
         return SearchResult(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def replaced(self, users: Int64[Tensor, " users"], others: SearchResult) -> SearchResult:
+        """The same, with the results of `users` taken from `others`."""
+        pairs = ((getattr(self, field.name), getattr(others, field.name)) for field in fields(self))
+        return SearchResult(*(mine.index_copy(0, users, new) for mine, new in pairs))
+
     @classmethod
     def joined(cls, parts: Sequence[SearchResult]) -> SearchResult:
         """The results of several batches, one after the other."""

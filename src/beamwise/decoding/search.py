@@ -1,74 +1,123 @@
-"""The search that beam search and full sort share: all users, in chunks, level by level."""
+"""The search that all decoders share: all users, in chunks, level by level."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from beamwise.backbones.base import eval_mode
 from beamwise.backbones.products import fast_cpu_products
+from beamwise.catalog import Catalog
 from beamwise.decoding.eligibility import Eligibility
-from beamwise.decoding.levels import Prefixes, PrefixScorer, Pruned, keep_best
+from beamwise.decoding.levels import Prefixes, PrefixScorer, keep_best
 from beamwise.decoding.request import SearchRequest
-from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
+from beamwise.decoding.results import (
+    EXACTNESS_TOLERANCE,
+    LeavesFound,
+    SearchResult,
+    rank_leaves,
+)
+
+
+class Level(NamedTuple):
+    """What a beam makes of the children of its prefixes."""
+
+    leaves: Prefixes
+    """All that end here."""
+    kept: Prefixes
+    """Those that live on."""
+    best_dropped: Float[Tensor, " users"]
+    """Log-probability of the best prefix that found no place, -inf where none was."""
 
 
 @torch.no_grad()
-def search(request: SearchRequest, widths: Sequence[int], chunk_size: int) -> SearchResult:
+def search(
+    request: SearchRequest,
+    widths: Sequence[int],
+    chunk_size: int,
+    floors: Float[Tensor, " batch"] | None = None,
+) -> SearchResult:
     """Search for every user, keeping `widths[level]` prefixes after each level.
 
-    Users of similar history length share a chunk, so that little of what is computed is padding.
+    Args:
+        request: What is asked.
+        widths: One a level.
+        chunk_size: Users searched at a time.
+        floors: A log-probability that k leaves of the user are known to reach. What scores below it
+            by more than the tolerance is none of the best k and holds no place in the beam.
     """
-    lengths = (request.histories >= 0).sum(dim=1)
-    order = lengths.argsort(stable=True)
-    chunks = order.split(chunk_size)
     with eval_mode(request.backbone), fast_cpu_products():
-        results = SearchResult.joined([_search_chunk(request, rows, widths) for rows in chunks])
-    return results.rows(order.argsort())
+        order, chunks = chunks_by_length(request.histories, chunk_size)
+        found = [_search_chunk(request, users, widths, floors) for users in chunks]
+    return SearchResult.joined(found).rows(order.argsort())
 
 
-def _search_chunk(
-    request: SearchRequest, users: Int64[Tensor, " users"], widths: Sequence[int]
-) -> SearchResult:
-    eligible = request.eligible
-    if eligible is not None and eligible.ndim == 2:
-        eligible = eligible[users]
-    eligibility = Eligibility(request.catalog, eligible)
-    found, best_dropped = _explore(request, users, widths, eligibility)
-    leaves = request.catalog.leaf_start[found.nodes].long()
-    return rank_leaves(
-        LeavesFound(found.rows, leaves, found.log_probs, best_dropped),
-        request.top_k,
-        request.catalog,
-        eligibility,
-    )
+def chunks_by_length(
+    histories: Int64[Tensor, "batch history"] | Tensor, chunk_size: int
+) -> tuple[Int64[Tensor, " batch"], Sequence[Tensor]]:
+    """The users by the length of their histories, and the same in chunks.
+
+    Users of similar length share a chunk, so that little of what is computed is padding.
+    """
+    order = (histories >= 0).sum(dim=1).argsort(stable=True)
+    return order, order.split(chunk_size)
 
 
-def _explore(
+def beam_levels(
     request: SearchRequest,
     users: Int64[Tensor, " users"],
     widths: Sequence[int],
     eligibility: Eligibility,
-) -> Pruned:
-    """The leaves that a beam of these widths reaches, and the best prefix that it ever dropped."""
-    catalog, backbone, num_rows = request.catalog, request.backbone, len(users)
-    prefixes = Prefixes.roots(catalog, num_rows)
+    floors: Float[Tensor, " users"] | None = None,
+) -> Iterator[Level]:
+    """Search for some users at once, level by level until no prefix lives; see `search`.
+
+    Rows of what is found are positions among `users`. Callers choose mode and products, and keep no
+    gradient.
+    """
+    catalog, backbone = request.catalog, request.backbone
+    prefixes = Prefixes.roots(catalog, len(users))
     prefixes = prefixes.where(eligibility.below(prefixes.rows, prefixes.nodes))
-    best_dropped = torch.full((num_rows,), -torch.inf, device=catalog.device)
     if len(prefixes.rows) == 0:
-        return Pruned(prefixes, best_dropped)
+        return
     context = backbone.read(backbone.encode_histories(request.histories[users], catalog))
     scorer = PrefixScorer(backbone, context, catalog, request.mask, eligibility)
-    found: list[Prefixes] = []
     for depth, width in enumerate(widths):
         children = scorer.expand(prefixes, depth)
+        if floors is not None:
+            least = floors[children.rows] - EXACTNESS_TOLERANCE
+            children = children.where(children.log_probs >= least)
         is_leaf = catalog.is_leaf(children.nodes)
-        found.append(children.where(is_leaf))
-        prefixes, dropped = keep_best(children.where(~is_leaf), num_rows, width)
-        best_dropped = torch.maximum(best_dropped, dropped)
+        prefixes, best_dropped = keep_best(children.where(~is_leaf), len(users), width)
+        yield Level(children.where(is_leaf), prefixes, best_dropped)
         if len(prefixes.rows) == 0:
-            break
-    return Pruned(Prefixes.joined(found), best_dropped)
+            return
+
+
+def _search_chunk(
+    request: SearchRequest,
+    users: Int64[Tensor, " users"],
+    widths: Sequence[int],
+    floors: Float[Tensor, " batch"] | None,
+) -> SearchResult:
+    catalog, eligible = request.catalog, request.eligible
+    if eligible is not None and eligible.ndim == 2:
+        eligible = eligible[users]
+    eligibility = Eligibility(catalog, eligible)
+    floors = None if floors is None else floors[users]
+    levels = list(beam_levels(request, users, widths, eligibility, floors))
+    return rank_leaves(leaves_of(levels, catalog, len(users)), request.top_k, catalog, eligibility)
+
+
+def leaves_of(levels: Sequence[Level], catalog: Catalog, num_users: int) -> LeavesFound:
+    """The leaves that all levels of a search reached, and the best prefix that it ever dropped."""
+    found = Prefixes.joined([level.leaves for level in levels] or [Prefixes.roots(catalog, 0)])
+    best_dropped = torch.full((num_users,), -torch.inf, device=catalog.device)
+    for level in levels:
+        best_dropped = torch.maximum(best_dropped, level.best_dropped)
+    leaves = catalog.leaf_start[found.nodes].long()
+    return LeavesFound(found.rows, leaves, found.log_probs, best_dropped)

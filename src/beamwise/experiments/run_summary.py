@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beamwise.config import read_config
-from beamwise.training.config import RunConfig
+from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.metrics_log import read_metrics
-from beamwise.training.run import CONFIG_FILE
 
 
 @dataclass(frozen=True)

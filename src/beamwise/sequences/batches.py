@@ -15,71 +15,150 @@ ORDER, NEGATIVES, DROPOUT, WEIGHTS = range(4)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Targets computed at once by one process; gradients add up over the chunks of a step."""
+    """Rows computed at once by one process; gradients add up over the chunks of a step."""
 
-    places: Int64[Tensor, " targets"]
+    places: Int64[Tensor, " rows"]
     """Positions within the step."""
     opens_micro_batch: bool
     opens_step: bool
     closes_step: bool
 
 
-def epoch_order(num_targets: int, seed: int, epoch: int) -> Int64[Tensor, " targets"]:
-    """The shuffled targets of an epoch; depends on nothing else, so a resumed run repeats it."""
+@dataclass(frozen=True)
+class ChunkSizes:
+    """How a step is cut, all over `num_processes` processes."""
+
+    micro_batch: int | None = None
+    """Targets that an objective looks at together; None where it looks at each alone."""
+    targets: int | None = None
+    """Targets that one process computes at once; None where tokens decide."""
+    tokens: int | None = None
+    """Tokens that it computes at once, padding included; None for whole micro-batches."""
+    padding: int = 256
+    """Padding tokens that cost less than another chunk would, where tokens decide."""
+    num_processes: int = 1
+
+
+def epoch_order(num_rows: int, seed: int, epoch: int) -> Int64[Tensor, " rows"]:
+    """The shuffled rows of an epoch; depends on nothing else, so a resumed run repeats it."""
     generator = torch.Generator().manual_seed(mixed_seed(seed, ORDER, epoch))
-    return torch.randperm(num_targets, generator=generator)
+    return torch.randperm(num_rows, generator=generator)
 
 
 def steps_of(
-    order: Int64[Tensor, " targets"], batch_size: int, num_processes: int = 1
-) -> list[Int64[Tensor, " batch"]]:
-    """Cut an epoch into optimiser steps; a tail too small for all processes joins the last step."""
-    steps = list(order.split(batch_size))
-    if len(steps) > 1 and len(steps[-1]) < num_processes:
-        steps[-2:] = [torch.cat(steps[-2:])]
+    order: Int64[Tensor, " rows"],
+    sizes: Int64[Tensor, " all_rows"],
+    batch_size: int,
+    num_processes: int = 1,
+) -> list[Int64[Tensor, " _"]]:
+    """Cut an epoch into optimiser steps of about `batch_size` targets.
+
+    A row goes to the step in which its first target lies. A step with fewer rows than processes
+    joins the one before it.
+
+    Args:
+        order: The rows of the epoch.
+        sizes: Targets of every row.
+        batch_size: Targets of a step.
+        num_processes: Of the run.
+    """
+    before = sizes[order].cumsum(0) - sizes[order]
+    counts = torch.unique_consecutive(before // batch_size, return_counts=True)[1]
+    steps: list[Int64[Tensor, " _"]] = []
+    for step in order.split(counts.tolist()):
+        if steps and min(len(steps[-1]), len(step)) < num_processes:
+            steps[-1] = torch.cat((steps[-1], step))
+        else:
+            steps.append(step)
     return steps
 
 
 def chunks_of(
-    lengths: Int64[Tensor, " batch"],
-    micro_batch_size: int,
-    chunk_size: int,
+    widths: Int64[Tensor, " rows"],
+    sizes: Int64[Tensor, " rows"],
+    cut: ChunkSizes,
     rank: int = 0,
-    num_processes: int = 1,
 ) -> Iterator[Chunk]:
-    """This process's chunks of a step, of similar history length within each micro-batch.
+    """This process's chunks of a step, of similar width within each micro-batch.
 
-    Every process gets as many chunks as every other, and each target goes to one of them.
+    Every process gets as many chunks as every other, and each row goes to one of them.
 
     Args:
-        lengths: History length of every target of the optimiser step, over all processes.
-        micro_batch_size: Targets over all processes that an objective may look at together.
-        chunk_size: Most targets computed at once by one process.
+        widths: Tokens that every row of the optimiser step computes, over all processes.
+        sizes: Targets of every row.
+        cut: How the step is cut.
         rank: Of this process.
-        num_processes: Of the run.
 
     Raises:
-        ValueError: If there are fewer targets than processes.
+        ValueError: If there are fewer rows than processes.
     """
-    num_targets = len(lengths)
-    if num_targets < num_processes:
+    processes = cut.num_processes
+    if len(widths) < processes:
         raise ValueError(
-            f"{num_targets} targets for {num_processes} processes: use fewer processes or more data"
+            f"{len(widths)} rows of targets for {processes} processes: "
+            "use fewer processes or more data"
         )
-    num_micro_batches = min(-(-num_targets // micro_batch_size), num_targets // num_processes)
-    micro_batches = torch.arange(num_targets).tensor_split(num_micro_batches)
+    rows = torch.arange(len(widths))
+    micro_batches = [rows]
+    if cut.micro_batch is not None:
+        micro_batches = _pieces(rows, sizes, cut.micro_batch, processes)
     for index, micro_batch in enumerate(micro_batches):
-        by_length = micro_batch[lengths[micro_batch].argsort(stable=True)]
-        most = chunk_size * num_processes
-        num_chunks = min(-(-len(by_length) // most), len(by_length) // num_processes)
-        pieces = by_length.tensor_split(num_chunks)
+        in_order = micro_batch[widths[micro_batch].argsort(stable=True)]
+        if cut.targets is not None:
+            pieces = _pieces(in_order, sizes[in_order], cut.targets * processes, processes)
+        elif cut.tokens is not None:
+            pieces = in_order.tensor_split(_cuts_of_padded(widths[in_order], cut))
+        else:
+            pieces = [in_order]
         for place, piece in enumerate(pieces):
             yield Chunk(
-                places=piece[rank::num_processes],
+                places=piece[rank::processes],
                 opens_micro_batch=place == 0,
                 opens_step=index == 0 and place == 0,
                 closes_step=index == len(micro_batches) - 1 and place == len(pieces) - 1,
             )
+
+
+def _cuts_of_padded(widths: Int64[Tensor, " rows"], cut: ChunkSizes) -> list[int]:
+    """Where to cut rows of ascending width so that each piece fits and little of it is padding.
+
+    From the widest down, a piece takes in the next narrower row as long as the padding of all its
+    rows stays below `cut.padding` and the whole below `cut.tokens`, for each process.
+    """
+    processes = cut.num_processes
+    heads = range(0, len(widths) // processes * processes, processes)
+    ends = [*heads[1:], len(widths)]
+    tops = widths[torch.tensor(ends) - 1].tolist()
+    cuts: list[int] = []
+    widest, count, padding = tops[-1], 0, 0
+    for end, top in zip(reversed(ends), reversed(tops), strict=True):
+        padding += widest - top
+        if count and (padding > cut.padding or (count + 1) * widest > (cut.tokens or 0)):
+            cuts.append(end)
+            widest, count, padding = top, 0, 0
+        count += 1
+    return cuts[::-1]
+
+
+def _pieces(
+    rows: Int64[Tensor, " rows"], weights: Int64[Tensor, " rows"], most: int, at_least: int
+) -> list[Int64[Tensor, " _"]]:
+    """Consecutive rows in as few pieces as hold `most` of the weight each, as even as can be.
+
+    Every piece has `at_least` rows. A row belongs where its weight begins, so a piece can be
+    heavier than `most` by part of a row.
+    """
+    groups = len(rows) // at_least
+    heads = torch.arange(groups) * at_least
+    before = (weights.cumsum(0) - weights)[heads]
+    total = int(weights.sum())
+    count = max(1, min(-(-total // most), groups))
+    each, more = divmod(total, count)
+    number = torch.arange(1, count)
+    bounds = number * each + number.clamp(max=more)
+    firsts = torch.searchsorted(before, bounds).unique()
+    cuts = heads[firsts[(firsts > 0) & (firsts < groups)]]
+    return list(rows.tensor_split(cuts))
 
 
 def mixed_seed(*parts: int) -> int:

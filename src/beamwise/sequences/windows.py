@@ -37,6 +37,9 @@ class Windows:
                 f"target {row} is at position {int(targets.positions[row])} of a user with "
                 f"{int(lengths[row])} items: make targets and sequences from the same interactions"
             )
+        self.max_history = max_history
+        self.positions: Int64[Tensor, " targets"] = targets.positions
+        """Items that the target's user took before it."""
         self.history_lengths: Int64[Tensor, " targets"] = targets.positions.clamp(max=max_history)
         """Items in each target's history, 0 where the target is the user's first item."""
         self.users: Int64[Tensor, " targets"] = targets.users
@@ -49,14 +52,27 @@ class Windows:
 
     def histories(self, rows: Int64[Tensor, " batch"]) -> Int64[Tensor, "batch history"]:
         """Item indices in time order, right-padded with -1 to the longest of these rows (>= 1)."""
-        lengths = self.history_lengths[rows]
-        width = max(1, int(lengths.max())) if len(rows) else 1
-        offsets = torch.arange(width)
-        within = offsets < lengths[:, None]
-        places = (self._places[rows] - lengths)[:, None] + offsets
-        items = self._items[torch.where(within, places, 0)].long()
-        return items.masked_fill(~within, -1)
+        return self._items_before(self._places[rows], self.history_lengths[rows])
+
+    def items_until(
+        self, rows: Int64[Tensor, " batch"], num_items: Int64[Tensor, " batch"]
+    ) -> Int64[Tensor, "batch items"]:
+        """The last `num_items` items of each row up to its target, this included, padded alike.
+
+        The caller sees to it that the user has so many.
+        """
+        return self._items_before(self._places[rows] + 1, num_items)
 
     def targets(self, rows: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
         """Item indices to predict."""
         return self._items[self._places[rows]].long()
+
+    def _items_before(
+        self, places: Int64[Tensor, " batch"], lengths: Int64[Tensor, " batch"]
+    ) -> Int64[Tensor, "batch items"]:
+        width = max(1, int(lengths.max())) if len(places) else 1
+        offsets = torch.arange(width)
+        within = offsets < lengths[:, None]
+        places = (places - lengths)[:, None] + offsets
+        items = self._items[torch.where(within, places, 0)].long()
+        return items.masked_fill(~within, -1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +21,66 @@ BEST = "best.safetensors"
 """The weights that did best on validation."""
 
 
-def save_last(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    objective: nn.Module,
-    progress: dict[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class State:
+    """What the next step depends on, beside plain numbers."""
+
+    model: nn.Module
+    objective: nn.Module
+    optimizer: torch.optim.Optimizer
+    mined: dict[str, Tensor]
+    """Negatives found earlier for steps still to come; replaced in place."""
+
+
+def save_last(folder: Path, state: State, progress: dict[str, Any]) -> None:
     """Write weights, optimiser and objective state, and `progress` (plain JSON values)."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"objective.{name}": value for name, value in objective.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    tensors |= {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
+    tensors |= {f"mined.{name}": value for name, value in state.mined.items()}
+    for index, values in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     _write(folder / LAST, tensors, {"progress": json.dumps(progress)})
 
 
-def load_last(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: nn.Module
-) -> dict[str, Any]:
+def load_last(folder: Path, state: State) -> dict[str, Any]:
     """Restore what `save_last` wrote and return its `progress`.
 
     Raises:
         ValueError: If the file is damaged or belongs to another model.
     """
     tensors, metadata = read_tensors(folder / LAST)
-    _load_module(model, _part(tensors, "model."), folder / LAST)
-    _load_module(objective, _part(tensors, "objective."), folder / LAST)
+    _load_module(state.model, _part(tensors, "model."), folder / LAST)
+    _load_module(state.objective, _part(tensors, "objective."), folder / LAST)
+    state.mined.clear()
+    state.mined.update(_part(tensors, "mined."))
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         states.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    groups = state.optimizer.state_dict()["param_groups"]
+    state.optimizer.load_state_dict({"state": states, "param_groups": groups})
     return json.loads(metadata["progress"])
+
+
+def read_progress(folder: Path) -> dict[str, Any]:
+    """The `progress` that `save_last` wrote, and nothing else of it; empty where there is none.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    if not (folder / LAST).is_file():
+        return {}
+    with _opened(folder / LAST) as file:
+        return json.loads((file.metadata() or {})["progress"])
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds the checkpoint of training that came to its end.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    return bool(read_progress(folder).get("finished"))
 
 
 def save_best(folder: Path, model: nn.Module) -> None:
@@ -77,12 +107,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         ValueError: If the file is missing or damaged.
     """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}: train the run, or give another run folder")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            yield file
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or cut short ({error}): train the run again") from None
 

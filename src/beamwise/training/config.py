@@ -7,13 +7,16 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from beamwise.backbones.tiger import TigerConfig
+from beamwise.backbones import AnyBackboneConfig, TigerConfig
 from beamwise.config import Config
 from beamwise.data.splitting import AnySplitConfig, LeaveOneOutConfig
 from beamwise.evaluation.evaluation import EvaluationConfig
 from beamwise.objectives import AnyObjectiveConfig
 from beamwise.objectives.cross_entropy import CrossEntropyConfig
 from beamwise.sequences.negatives import NegativesConfig
+
+CONFIG_FILE = "config.yaml"
+"""Of a run folder."""
 
 
 class DataConfig(Config):
@@ -36,10 +39,16 @@ class TrainingConfig(Config):
     """Targets of an optimiser step, over all processes."""
     micro_batch_size: PositiveInt = 128
     """Targets that an objective with adaptive weights looks at together, over all processes."""
-    chunk_size: PositiveInt = 16
-    """Most targets computed at once by one process: memory and speed. Weights with memory (eq17,
-    algorithm1) see a micro-batch grow chunk by chunk; those without one (hard-max, released) have
-    their micro-batches computed whole, whatever is set here."""
+    packing: Literal["window", "stream"] = "window"
+    """For backbones with a causal context: `window` computes targets of a user together where that
+    changes no history; with `stream` all of them share rows, and histories run longer."""
+    stream_items: PositiveInt | None = None
+    """Most items of a history in a `stream`, >= 2 * data.max_history; where not set, just that."""
+    chunk_size: PositiveInt | None = None
+    """Most targets computed at once by one process: memory and speed. Where not set, as many as
+    make about 3,000 tokens on a CPU, and 65,536 elsewhere. Weights with memory (eq17, algorithm1)
+    see a micro-batch grow chunk by chunk; those without one (hard-max, released) have their
+    micro-batches computed whole, whatever is set here."""
     learning_rate: PositiveFloat = 5e-4
     """The highest, after the warm-up."""
     warmup_fraction: float = Field(default=0.01, ge=0, le=1)
@@ -55,7 +64,7 @@ class TrainingConfig(Config):
     checkpoint_steps: PositiveInt = 25
     """Optimiser steps between checkpoints; a run cut short loses at most so many."""
     log_steps: PositiveInt = 10
-    """Optimiser steps between lines of metrics."""
+    """Optimiser steps between lines of metrics; each line waits for the device once."""
 
 
 class EarlyStoppingConfig(Config):
@@ -69,6 +78,19 @@ class EarlyStoppingConfig(Config):
     """Epochs between validations."""
 
 
+class StageConfig(Config):
+    """One of several stages of training; what is not set is as in the rest of the run's config."""
+
+    objective: AnyObjectiveConfig
+    """What the stage minimises."""
+    epochs: PositiveInt | None = None
+    """Passes over the training targets at most; `training.epochs` where not set."""
+    learning_rate: PositiveFloat | None = None
+    """The highest of the stage; `training.learning_rate` where not set."""
+    negatives: NegativesConfig | None = None
+    """Competitors in this stage; `negatives` where not set."""
+
+
 class RunConfig(Config):
     """Everything that a run depends on; its folder keeps a complete copy."""
 
@@ -76,10 +98,15 @@ class RunConfig(Config):
     """The run folder to write. One that holds the same unfinished run is continued."""
     data: DataConfig
     """The prepared and tokenized data: `data.folder` at least."""
-    backbone: TigerConfig = TigerConfig()
+    start_from: Path | None = None
+    """Run folder whose best weights training begins with; fresh weights where not set."""
+    backbone: AnyBackboneConfig = TigerConfig()
     """The model."""
     objective: AnyObjectiveConfig = CrossEntropyConfig()
     """What training minimises."""
+    stages: tuple[StageConfig, ...] = ()
+    """Training in several stages, each from the best weights of the one before it, with a schedule
+    and an optimiser of its own; takes the place of `objective`."""
     negatives: NegativesConfig = NegativesConfig()
     """Sampled competitors, for objectives that ask for them."""
     training: TrainingConfig = TrainingConfig()
@@ -98,3 +125,30 @@ class RunConfig(Config):
                 f"evaluation.ks={list(self.evaluation.ks)}: add {cutoff} to them"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_one_objective(self) -> RunConfig:
+        if self.stages and self.objective != CrossEntropyConfig():
+            raise ValueError(
+                f"objective.name={self.objective.name!r} beside stages: each of the stages has its "
+                "own objective, so set no other"
+            )
+        return self
+
+    def of_stages(self) -> tuple[RunConfig, ...]:
+        """The config of every stage, without stages; the config itself where it has none."""
+        if not self.stages:
+            return (self,)
+        return tuple(self._of_stage(stage) for stage in self.stages)
+
+    def _of_stage(self, stage: StageConfig) -> RunConfig:
+        changes = {"epochs": stage.epochs, "learning_rate": stage.learning_rate}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        return self.model_copy(
+            update={
+                "stages": (),
+                "objective": stage.objective,
+                "training": self.training.model_copy(update=changes),
+                "negatives": stage.negatives or self.negatives,
+            }
+        )

@@ -16,5 +16,9 @@ class Position:
     loss_sum: float = 0.0
     """Over the epoch's targets so far."""
     targets: int = 0
+    seconds: float = 0.0
+    """Spent in the epoch's steps so far, by this process."""
+    finished: bool = False
+    """Whether the last epoch is over or training stopped early."""
     stopping: dict[str, Any] = field(default_factory=dict)
     """State of early stopping."""

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import torch
+from accelerate import PartialState
+from torch import nn
 
-from beamwise.backbones import build_backbone
-from beamwise.backbones.tiger import Tiger
+from beamwise.backbones import Backbone, build_backbone
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
 from beamwise.data.dataset import CATALOG_FOLDER, ITEM_COLUMNS, TOKENIZER_FOLDER
 from beamwise.data.parquet_files import UnreadableFileError, read_table
-from beamwise.objectives import OBJECTIVES
+from beamwise.objectives import AnyObjectiveConfig
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
-from beamwise.training.checkpoint import load_weights
-from beamwise.training.config import RunConfig
+from beamwise.training.batch_source import BatchSource, Process
+from beamwise.training.checkpoint import is_finished, load_weights, read_progress
+from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.later_catalog import read_later_catalog
 from beamwise.training.loop import Trainer
+from beamwise.training.reference import build_reference, check_reference, start_from
 from beamwise.training.run_data import RunData
+from beamwise.training.stages import Stage, stages_of
 
-CONFIG_FILE = "config.yaml"
 ITEMS_FILE = "items.parquet"
 
 
@@ -38,7 +41,7 @@ class Run:
     catalog: Catalog
     items: pl.DataFrame
     """`item_id`, `title` and more, in the catalog's order."""
-    backbone: Tiger
+    backbone: nn.Module
     """In evaluation mode, with the best weights."""
     data: Path
     """The dataset folder whose users and items it is asked about: the one that it was trained on,
@@ -50,7 +53,8 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
 
     Args:
         config: The complete description of the run.
-        progress: Told after every optimiser step: epoch, step, loss, steps, epochs, targets.
+        progress: Told after every optimiser step: epoch, step, steps, epochs, targets; the stage
+            where there are several; the loss every `log_steps` steps and at an epoch's end.
 
     Raises:
         ValueError: If the data are missing or unfit, or the folder holds a run of another config.
@@ -61,13 +65,27 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     _check_same_catalog(config, data.catalog)
     torch.manual_seed(mixed_seed(config.training.seed, WEIGHTS))
     backbone = build_backbone(config.backbone, data.catalog.vocab_size)
-    objective = OBJECTIVES[config.objective.name](config.objective)
-    trainer = Trainer(config, data, backbone, objective)
-    trainer.source.check(data.train, data.validation)
-    objective.check(data.catalog.num_levels)
-    if trainer.accelerator.is_main_process and not (config.out / CONFIG_FILE).is_file():
+    if config.start_from is not None:
+        start_from(config.start_from, backbone, data.catalog)
+    stages = list(zip(config.of_stages(), stages_of(config), strict=True))
+    for each, stage in stages:
+        _check_stage(each, stage, data, backbone)
+    if PartialState().is_main_process and not (config.out / CONFIG_FILE).is_file():
         _describe(config, data)
-    trainer.run(progress or _ignore)
+    log_lines = 0
+    for each, stage in stages:
+        if stage.number > 0:
+            before = stages[stage.number - 1][1].checkpoints
+            load_weights(before, backbone)
+            log_lines = read_progress(before)["log_lines"]
+        if stage.number + 1 < len(stages) and is_finished(stage.checkpoints):
+            continue
+        reference = build_reference(stage.objective.needs.reference, backbone, data.catalog)
+        trainer = Trainer(
+            each, data, backbone, replace(stage, reference=reference, log_lines=log_lines)
+        )
+        trainer.run(progress or _ignore)
+        trainer.accelerator.wait_for_everyone()
     return config.out
 
 
@@ -100,13 +118,42 @@ def open_run(folder: Path, device: torch.device | str = "cpu", data: Path | None
     return Run(folder, config, catalog.to(device), items, backbone, data or config.data.folder)
 
 
+def _check_stage(config: RunConfig, stage: Stage, data: RunData, backbone: nn.Module) -> None:
+    """Refuse what a later stage could not do before an earlier one has taken hours."""
+    needs = stage.objective.needs
+    stage.objective.check(data.catalog.num_levels)
+    check_reference(needs.reference, data.catalog)
+    process = Process(count=PartialState().num_processes)
+    BatchSource(cast(Backbone, backbone), data, config, needs, process)
+
+
 def _ignore(_: dict[str, Any]) -> None:
     pass
 
 
 def _absolute(config: RunConfig) -> RunConfig:
     data = config.data.model_copy(update={"folder": config.data.folder.resolve()})
-    return config.model_copy(update={"out": config.out.resolve(), "data": data})
+    stages = [
+        stage.model_copy(update={"objective": _absolute_objective(stage.objective)})
+        for stage in config.stages
+    ]
+    return config.model_copy(
+        update={
+            "out": config.out.resolve(),
+            "start_from": None if config.start_from is None else config.start_from.resolve(),
+            "data": data,
+            "objective": _absolute_objective(config.objective),
+            "stages": tuple(stages),
+        }
+    )
+
+
+def _absolute_objective(objective: AnyObjectiveConfig) -> AnyObjectiveConfig:
+    """A reference that is another run's folder is found wherever the run goes on."""
+    reference = objective.model_dump().get("reference")
+    if not isinstance(reference, Path):
+        return objective
+    return objective.model_copy(update={"reference": reference.resolve()})
 
 
 def _check_same_run(config: RunConfig) -> None:

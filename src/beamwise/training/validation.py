@@ -14,9 +14,8 @@ from beamwise.evaluation.evaluator import evaluate_windows
 from beamwise.objectives.base import Objective
 from beamwise.scoring import Scorer
 from beamwise.sequences.batches import steps_of
-from beamwise.sequences.windows import Windows
 from beamwise.training.batch_source import BatchSource
-from beamwise.training.config import RunConfig
+from beamwise.training.reference import scored
 
 NEGATIVES_STREAM = -1
 """Every validation draws the same negatives; training's streams are step numbers, from 0."""
@@ -26,33 +25,47 @@ def validate(
     backbone: nn.Module,
     objective: Objective,
     source: BatchSource,
-    windows: Windows,
-    config: RunConfig,
+    reference: Scorer | None = None,
 ) -> dict[str, float]:
-    """The early-stopping metric and what comes with it, the same on every process."""
+    """The early-stopping metric and what comes with it, the same on every process.
+
+    Args:
+        backbone: The unwrapped model.
+        objective: What it is trained on.
+        source: Makes the batches of a loss, and knows the settings.
+        reference: Of the objective.
+    """
+    config = source.config
     if config.early_stopping.metric == "loss":
-        return {"loss": validation_loss(backbone, objective, source, windows)}
-    catalog: Catalog = source.catalog.to(source.device)
+        return {"loss": validation_loss(backbone, objective, source, reference)}
+    catalog: Catalog = source.catalog.to(source.process.device)
     settings = config.evaluation.model_copy(update={"full_sort": False})
-    evaluation = evaluate_windows(cast(Backbone, backbone), windows, catalog, settings)
+    evaluation = evaluate_windows(
+        cast(Backbone, backbone), source.validation.windows, catalog, settings
+    )
     return {name: float(value) for name, value in evaluation.summary.items()}
 
 
 @torch.no_grad()
 def validation_loss(
-    backbone: nn.Module, objective: Objective, source: BatchSource, windows: Windows
+    backbone: nn.Module,
+    objective: Objective,
+    source: BatchSource,
+    reference: Scorer | None = None,
 ) -> float:
-    """The objective's mean over all windows, in nats, without dropout or weight updates."""
+    """The objective's mean over all targets, in nats, without dropout or weight updates."""
     backbone.eval()
     objective.eval()
     scorer = Scorer(backbone)
     totals = torch.zeros(2, dtype=torch.float64)
-    rows = torch.arange(len(windows))
-    for step in steps_of(rows, source.training.batch_size, source.num_processes):
-        for _, batch in source.batches(windows, step, NEGATIVES_STREAM):
-            losses, _ = objective(scorer(batch, objective.needs))
+    packs = source.validation
+    rows = torch.arange(len(packs))
+    batch_size = source.config.training.batch_size
+    for step in steps_of(rows, packs.sizes, batch_size, source.process.count):
+        for _, batch in source.batches(packs, step, NEGATIVES_STREAM):
+            losses, _ = objective(scored(scorer, batch, objective.needs, reference))
             totals += torch.tensor([float(losses.sum()), len(losses)], dtype=torch.float64)
     if dist.is_available() and dist.is_initialized():
-        totals = totals.to(source.device)
+        totals = totals.to(source.process.device)
         dist.all_reduce(totals)
     return float(totals[0] / totals[1])

@@ -1,0 +1,102 @@
+"""The frozen model that some objectives compare the trained one with."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from beamwise.backbones import build_backbone
+from beamwise.catalog import Catalog
+from beamwise.config import read_config
+from beamwise.data.dataset import CATALOG_FOLDER
+from beamwise.objectives.base import INITIAL_WEIGHTS, CandidateScores, Needs, Reference
+from beamwise.scoring import Scorer, TrainingBatch
+from beamwise.training.checkpoint import load_weights
+from beamwise.training.config import CONFIG_FILE, RunConfig
+
+
+def check_reference(reference: Reference | None, catalog: Catalog) -> None:
+    """Refuse a reference that could not be built when its time comes.
+
+    Raises:
+        ValueError: If it names a folder that is no run, or one that had another catalog.
+    """
+    if reference is not None and reference != INITIAL_WEIGHTS:
+        _config_of(Path(reference), catalog)
+
+
+def build_reference(
+    reference: Reference | None, backbone: nn.Module, catalog: Catalog
+) -> Scorer | None:
+    """The model that `reference` names, in evaluation mode; None where it is None.
+
+    Args:
+        reference: What the objective needs.
+        backbone: The model to train, with the weights that it begins with.
+        catalog: What it is trained with.
+
+    Raises:
+        ValueError: If another run is named that cannot be read or had another catalog.
+    """
+    if reference is None:
+        return None
+    if reference == INITIAL_WEIGHTS:
+        model = copy.deepcopy(backbone)
+    else:
+        model = trained_backbone(Path(reference), catalog)
+    return Scorer(model).requires_grad_(False).eval()
+
+
+def trained_backbone(folder: Path, catalog: Catalog) -> nn.Module:
+    """The model of another run, with its best weights.
+
+    Raises:
+        ValueError: If the folder is no run, or was trained with another catalog than `catalog`.
+    """
+    config = _config_of(folder, catalog)
+    model = build_backbone(config.backbone, catalog.vocab_size)
+    load_weights(folder / "checkpoint", model)
+    return model
+
+
+def start_from(folder: Path, backbone: nn.Module, catalog: Catalog) -> None:
+    """Give a backbone the best weights of another run.
+
+    Raises:
+        ValueError: If the folder is no run, or its run had another catalog or another model.
+    """
+    _config_of(folder, catalog)
+    load_weights(folder / "checkpoint", backbone)
+
+
+def _config_of(folder: Path, catalog: Catalog) -> RunConfig:
+    if not (folder / CONFIG_FILE).is_file():
+        raise ValueError(f"{folder} is not a run folder: {CONFIG_FILE} is missing")
+    theirs = Catalog.load(folder / CATALOG_FOLDER)
+    if theirs.version != catalog.version:
+        raise ValueError(
+            f"{folder} was trained with catalog {theirs.version}, this run has {catalog.version}: "
+            "give a run that was trained with the same items and tokens"
+        )
+    return read_config(RunConfig, folder / CONFIG_FILE)
+
+
+def scored(
+    scorer: nn.Module, batch: TrainingBatch, needs: Needs, reference: Scorer | None
+) -> CandidateScores:
+    """The scores that an objective needs, those of the reference on the same tree included.
+
+    Args:
+        scorer: Of the model to train, as `accelerate` wrapped it.
+        batch: Tree and competition, built once for both models.
+        needs: What the objective asks for.
+        reference: What `build_reference` gave.
+    """
+    scores: CandidateScores = scorer(batch, needs)
+    if reference is None:
+        return scores
+    theirs = reference.reference_log_probs(batch, needs.temperature)
+    return replace(scores, reference_log_probs=theirs)
