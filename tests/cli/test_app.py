@@ -11,7 +11,7 @@ from beamwise.__main__ import main as start
 from beamwise.cli import app
 from beamwise.cli.app import main
 
-COMMANDS = ["demo", "prepare", "tokenize", "train", "evaluate", "recommend"]
+COMMANDS = ["demo", "prepare", "tokenize", "train", "evaluate", "recommend", "reproduce"]
 
 
 def test_help_lists_every_command(beamwise):

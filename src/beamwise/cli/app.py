@@ -16,6 +16,7 @@ from beamwise.cli.evaluate import evaluate
 from beamwise.cli.output import message
 from beamwise.cli.prepare import prepare
 from beamwise.cli.recommend import recommend
+from beamwise.cli.reproduce import reproduce
 from beamwise.cli.tokenize import tokenize
 from beamwise.cli.train import train
 
@@ -31,7 +32,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for _command in (demo, prepare, tokenize, train, evaluate, recommend):
+for _command in (demo, prepare, tokenize, train, evaluate, recommend, reproduce):
     app.command(_command)
 
 

@@ -1,0 +1,144 @@
+"""`beamwise reproduce`: experiments as a whole, from training to the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from beamwise.cli.output import message, print_json, print_settings, print_table
+from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
+from beamwise.cli.progress import TrainingProgress
+from beamwise.config import read_config
+from beamwise.experiments.comparison_config import ComparisonConfig, select
+from beamwise.experiments.comparison_report import as_json, report_path, write_comparison_report
+from beamwise.experiments.comparison_runner import ComparisonWatcher, run_comparison
+from beamwise.experiments.objective_comparison import Comparison
+from beamwise.report.objective_comparison import ComparisonFigures, verdict
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of an experiment."""
+
+    config: Path | None
+    settings: tuple[str, ...]
+    out: Path | None
+    data: Path | None
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    report: bool
+    show_settings: bool
+    json: bool
+
+
+def reproduce(
+    experiment: str,
+    /,
+    *,
+    config: Path | None = None,
+    settings: Settings = (),
+    out: Path | None = None,
+    data: Path | None = None,
+    methods: str = "",
+    seeds: str = "",
+    report: Flag = False,
+    show_settings: ShowSettings = False,
+    json: Json = False,
+) -> int:
+    """Run an experiment, or what is missing of it, and write its report.
+
+    objectives: train methods with several seeds, rank the test targets by beam search and exactly,
+    and report recall and NDCG with intervals, tests, and what the beam lost. What is finished is
+    kept and what was interrupted is continued. To use more cores or machines, start the same
+    command several times: the processes share the runs of one folder.
+
+    For example:
+
+      beamwise reproduce objectives --config configs/comparisons/office-small.yaml --out runs/all
+      beamwise reproduce objectives --config mine.yaml --out runs/mine --methods ce,msl --seeds 0,1
+      beamwise reproduce objectives --config mine.yaml --out runs/mine --report
+
+    Args:
+        experiment: objectives.
+        config: YAML file of the comparison: shared settings, methods, seeds.
+        settings: key.path=value of a setting of the comparison; may be repeated. With
+            settings.key.path=value it changes a setting of all runs.
+        out: Folder of the runs and of the report.
+        data: Prepared and tokenized dataset, short for --set settings.data.folder=...
+        methods: Names, with commas; all methods of the comparison where not given. What they start
+            from is trained as well.
+        seeds: Numbers, with commas; all seeds of the comparison where not given.
+        report: Train nothing; write the report from the runs that are there.
+        show_settings: List all settings of a comparison, with defaults and meaning, and do no more.
+        json: Print one JSON line on standard output, no tables.
+    """
+    if experiment not in EXPERIMENTS:
+        raise ValueError(
+            f"unknown experiment {experiment!r}; choose one of {', '.join(EXPERIMENTS)}"
+        )
+    asked = Asked(
+        config, settings, out, data, _names(methods), _numbers(seeds), report, show_settings, json
+    )
+    return EXPERIMENTS[experiment](asked)
+
+
+def _objectives(asked: Asked) -> int:
+    if asked.show_settings:
+        print_settings("settings of a comparison, for --set", ComparisonConfig, json=asked.json)
+        return 0
+    if asked.config is None or asked.out is None:
+        missing = "--config" if asked.config is None else "--out"
+        raise ValueError(f"{missing} is not set: give the comparison's YAML file and a folder")
+    short = [setting("settings.data.folder", asked.data)] if asked.data else []
+    config = read_config(ComparisonConfig, asked.config, [*asked.settings, *short])
+    methods, seeds = select(config, asked.methods, asked.seeds)
+    comparison = Comparison(config, asked.out)
+    if not asked.report:
+        try:
+            with TrainingProgress() as progress:
+                run_comparison(comparison, methods, seeds, ComparisonWatcher(message, progress))
+        except KeyboardInterrupt:
+            message("stopped; run the same command to continue")
+            return INTERRUPTED
+    figures = write_comparison_report(comparison, methods, seeds)
+    if asked.json:
+        print_json({"report": report_path(comparison), **as_json(comparison, figures)})
+    else:
+        _print_summary(figures)
+        message(f"report in {report_path(comparison)}")
+    return 0
+
+
+def _print_summary(figures: ComparisonFigures) -> None:
+    k = figures.ks[-1]
+    header = ("method", "seeds", f"R@{k} beam", "difference", "p (Holm)", f"R@{k} exact", "says")
+    rows = []
+    for method in figures.methods:
+        beam, exact = (method.metrics[f"recall@{k}{end}"] for end in ("", "_full_sort"))
+        difference = None if beam.test is None else f"{beam.test.difference:+.4f}"
+        p = None if beam.holm_p is None else f"{beam.holm_p:.3f}"
+        said = None if beam.test is None else verdict(method, k)
+        of_beam, of_exact = (f"{each.interval.mean:.4f}" for each in (beam, exact))
+        rows.append((method.name, len(method.seeds), of_beam, difference, p, of_exact, said))
+    title = f"{figures.title}: {figures.users:,} test users, against {figures.baseline}"
+    print_table(title, header, rows)
+    for name, what in figures.missing.items():
+        message(f"{name}: {what}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in _names(text))
+    except ValueError:
+        raise ValueError(f"--seeds must be whole numbers with commas, got {text!r}") from None
+
+
+EXPERIMENTS: dict[str, Callable[[Asked], int]] = {"objectives": _objectives}
+"""What can be reproduced, by name."""

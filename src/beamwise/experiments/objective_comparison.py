@@ -1,0 +1,183 @@
+"""The runs that a comparison of training methods consists of, and which of them are done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beamwise.config import ConfigError, merged, parse_config, read_config
+from beamwise.evaluation import Evaluation, EvaluationConfig
+from beamwise.evaluation.evaluation import SUMMARY_FILE
+from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig, with_changes
+from beamwise.experiments.run_summary import summarise_run
+from beamwise.training.checkpoint import is_finished
+from beamwise.training.config import CONFIG_FILE, RunConfig
+
+CHECKPOINT_FOLDER = "checkpoint"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a comparison, whether it is there or not."""
+
+    method: str
+    point: str
+    """Its point of the grid; "" without one."""
+    seed: int
+    config: RunConfig
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, or will be."""
+        return self.config.out
+
+    @property
+    def label(self) -> str:
+        """For messages."""
+        at = f" with {self.point}" if self.point else ""
+        return f"{self.method}{at}, seed {self.seed}"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its folder holds it, trained to the end.
+
+        Raises:
+            ValueError: If the folder holds a finished run of other settings, or is damaged.
+        """
+        described = self.folder / CONFIG_FILE
+        if not described.is_file() or not is_finished(self.folder / CHECKPOINT_FOLDER):
+            return False
+        theirs, ours = _comparable(read_config(RunConfig, described)), _comparable(self.config)
+        if changed := [key for key in ours if ours[key] != theirs[key]]:
+            raise ValueError(
+                f"{self.folder} holds a run with other settings ({', '.join(changed)}) than "
+                f"{self.label} has now: choose another --out, or delete that folder"
+            )
+        return True
+
+    def evaluation(self, config: EvaluationConfig) -> Evaluation | None:
+        """Its test under these settings; None where it is not trained or not so tested.
+
+        Raises:
+            ValueError: As `is_trained`, or if the result is damaged.
+        """
+        if not self.is_trained or not (self.folder / SUMMARY_FILE).is_file():
+            return None
+        saved = Evaluation.load(self.folder)
+        return saved if saved.config == config and saved.data is None else None
+
+
+class Comparison:
+    """The runs of a comparison in one folder: `METHOD/seed-S`, and `METHOD/POINT/seed-S` of grids.
+
+    Only files say what is done, so several processes may look at one folder.
+    """
+
+    def __init__(self, config: ComparisonConfig, out: Path) -> None:
+        """Read the shared settings and check every method's.
+
+        Raises:
+            ConfigError: If the settings of a method do not exist or are refused.
+        """
+        self.config = config
+        self.out = out.resolve()
+        self.methods = {method.name: method for method in config.methods}
+        shared = read_config(RunConfig, config.base).model_dump(mode="json", exclude_unset=True)
+        self._shared = with_changes(shared, config.settings)
+        self._chosen: dict[str, str] = {}
+        for method in config.methods:
+            for point in method.points:
+                self._check(method, point)
+
+    def run(self, method: str, point: str, seed: int) -> PlannedRun | None:
+        """A run; None while it is not known which run its weights come from."""
+        settings = self._settings(method, point)
+        below = self.out / method / point if point else self.out / method
+        settings["out"] = str(below / f"seed-{seed}")
+        settings["training"] = merged(settings.get("training", {}), {"seed": seed})
+        source = self.methods[method].start_from
+        if source is not None:
+            begin = self.final_run(source, seed)
+            if begin is None:
+                return None
+            settings["start_from"] = str(begin.folder)
+        return PlannedRun(method, point, seed, parse_config(RunConfig, settings, source=method))
+
+    def chosen(self, method: str) -> str | None:
+        """The point of the grid that did best on validation; None while not all are trained.
+
+        The mean over the grid's seeds decides; of equal ones the first.
+        """
+        points = list(self.methods[method].points)
+        if len(points) == 1:
+            return points[0]
+        if method not in self._chosen:
+            values: dict[str, float] = {}
+            for point in points:
+                value = self.validation(method, point)
+                if value is None:
+                    return None
+                values[point] = value
+            self._chosen[method] = max(points, key=values.__getitem__)
+        return self._chosen[method]
+
+    def trials(self, method: str, point: str) -> list[PlannedRun]:
+        """The runs on which a point of a grid is judged, as far as they are trained."""
+        runs = [self.run(method, point, seed) for seed in self.config.trial_seeds]
+        return [run for run in runs if run is not None and run.is_trained]
+
+    def validation(self, method: str, point: str) -> float | None:
+        """Best validation metric of a point, mean over the grid's seeds; None while untrained."""
+        trials = self.trials(method, point)
+        if len(trials) < len(self.config.trial_seeds):
+            return None
+        best = [summarise_run(run.folder).best for run in trials]
+        return sum(value for value in best if value is not None) / len(best)
+
+    def final_run(self, method: str, seed: int) -> PlannedRun | None:
+        """A method's run that is tested; None while its grid is not decided."""
+        point = self.chosen(method)
+        return None if point is None else self.run(method, point, seed)
+
+    def needed(self, method: str, seed: int) -> Iterator[PlannedRun]:
+        """The runs that a method needs for a seed, as far as known, those it starts from first."""
+        point = self.chosen(method)
+        if point is not None:
+            yield from self._with_source(method, point, seed)
+            return
+        for trial in self.config.trial_seeds:
+            for each in self.methods[method].points:
+                yield from self._with_source(method, each, trial)
+
+    def _with_source(self, method: str, point: str, seed: int) -> Iterator[PlannedRun]:
+        source = self.methods[method].start_from
+        if source is not None:
+            yield from self.needed(source, seed)
+        run = self.run(method, point, seed)
+        if run is not None:
+            yield run
+
+    def _check(self, method: MethodConfig, point: str) -> None:
+        source = f"method {method.name} {point}".strip()
+        run = parse_config(RunConfig, self._settings(method.name, point), source)
+        if method.grid and run.early_stopping.metric == "loss":
+            raise ConfigError(
+                f"method {method.name} has a grid and early_stopping.metric is the loss, which the "
+                "settings tried may change by themselves: judge by ndcg@10 or recall@10"
+            )
+
+    def _settings(self, method: str, point: str) -> dict[str, Any]:
+        changes = self.methods[method].settings
+        return with_changes(with_changes(self._shared, changes), self.methods[method].points[point])
+
+
+def _comparable(config: RunConfig) -> dict[str, Any]:
+    """All settings, without the places of folders that may have been moved since."""
+    settings = config.model_dump(mode="json")
+    if config.start_from is not None:
+        settings["start_from"] = os.path.relpath(config.start_from, config.out)
+    del settings["out"], settings["data"]["folder"]
+    return settings

@@ -1,0 +1,104 @@
+"""An experiment runs from the command line, goes on where it stopped, and refuses in one line."""
+
+import json
+
+import pytest
+import yaml
+
+from beamwise.cli import reproduce as command
+from beamwise.testing.tiny_run import tiny_config
+
+
+@pytest.fixture
+def config(tiny, tmp_path):
+    """A YAML file of two methods on the tiny shop."""
+    settings = tiny_config(tmp_path / "unused", tiny / "data").model_dump(mode="json")
+    kept = ("out", "data", "backbone", "training", "evaluation")
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({key: settings[key] for key in kept}))
+    content = {
+        "base": str(tmp_path / "base.yaml"),
+        "seeds": [0, 1],
+        "evaluation": {"ks": [5, 10], "beam_width": 10, "full_sort": True},
+        "resamples": 200,
+        "methods": [
+            {"name": "ce"},
+            {"name": "apao", "settings": {"objective.name": "apao-pointwise"}},
+        ],
+    }
+    (tmp_path / "comparison.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "comparison.yaml"
+
+
+@pytest.fixture
+def objectives(beamwise, config, tmp_path):
+    def call(*arguments):
+        given = ("reproduce", "objectives", "--config", config, "--out", tmp_path / "out")
+        return beamwise(*given, *arguments)
+
+    return call
+
+
+def test_a_part_and_then_the_rest(objectives, tmp_path):
+    first = objectives("--methods", "ce", "--seeds", "1")
+    assert first.status == 0
+    assert "training ce, seed 1" in first.err
+    assert (tmp_path / "out" / "ce" / "seed-1" / "per_user.parquet").is_file()
+    assert not (tmp_path / "out" / "apao").exists()
+    report = objectives("--report")
+    assert "apao: no test of seed 0, 1" in report.err
+    assert "training" not in report.err
+    rest = objectives("--json")
+    assert "training ce, seed 1" not in rest.err
+    assert "training apao, seed 1" in rest.err
+    content = json.loads(rest.out)
+    assert content["report"] == str(tmp_path / "out" / "report.md")
+    assert [method["name"] for method in content["methods"]] == ["ce", "apao"]
+    again = objectives()
+    assert "Objectives: 40 test users, against ce" in again.out
+    assert "training" not in again.err
+    mean = content["methods"][1]["metrics"]["recall@10"]["interval"]["mean"]
+    assert f"{mean:.4f}" in next(line for line in again.out.splitlines() if "apao" in line)
+
+
+def test_interruption_says_how_to_go_on(objectives, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_comparison", stopped)
+    outcome = objectives()
+    assert outcome.status == 130
+    assert outcome.err == "stopped; run the same command to continue\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--methods", "ce,apoa"), "--methods: no method 'apoa' here; choose one of ce, apao"),
+        (("--seeds", "0,x"), "--seeds must be whole numbers with commas, got '0,x'"),
+        (("--seeds", "5"), "seed 5 is not in the comparison: its seeds are 0, 1"),
+        (("--report",), "no tested run of ce in"),
+        (("--set", "settings.training.epoch=1"), "did you mean 'epochs'?"),
+        (("--set", "sedes=[1]"), "did you mean 'seeds'?"),
+        (("--data", "nowhere"), "ce, seed 0: no dataset folder at"),
+    ],
+)
+def test_bad_input_is_one_line(objectives, arguments, complaint):
+    outcome = objectives(*arguments)
+    assert outcome.status == 2
+    assert complaint in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_what_is_missing_is_named(beamwise, config, tmp_path):
+    assert "unknown experiment 'objective'; choose one of objectives" in (
+        beamwise("reproduce", "objective", "--config", config).complaint
+    )
+    assert "--config is not set" in beamwise("reproduce", "objectives").complaint
+    assert "--out is not set" in beamwise("reproduce", "objectives", "--config", config).complaint
+
+
+def test_settings_are_listed(beamwise):
+    outcome = beamwise("reproduce", "objectives", "--settings")
+    assert outcome.status == 0
+    assert "grid_seeds" in outcome.out
+    assert "evaluation.beam_width" in outcome.out

@@ -1,0 +1,134 @@
+"""Runs are trained and tested once, in any number of goes, by any number of processes."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from beamwise.config import read_config
+from beamwise.evaluation import Evaluation
+from beamwise.experiments import comparison_runner
+from beamwise.experiments.comparison_claim import claimed
+from beamwise.experiments.comparison_config import ComparisonConfig
+from beamwise.experiments.comparison_runner import ComparisonWatcher, run_comparison
+from beamwise.experiments.objective_comparison import Comparison
+
+
+@pytest.fixture
+def empty(comparison_file, tmp_path):
+    return Comparison(read_config(ComparisonConfig, comparison_file), tmp_path / "out")
+
+
+class Heard(ComparisonWatcher):
+    """Keeps what it is told; may stop the work after so many steps of training."""
+
+    def __init__(self, stop_after=None):
+        self.told, self.steps = [], []
+
+        def training(step):
+            self.steps.append(step)
+            if len(self.steps) == stop_after:
+                raise KeyboardInterrupt
+
+        super().__init__(self.told.append, training)
+
+
+def everything(comparison, watcher):
+    run_comparison(comparison, list(comparison.methods), comparison.config.seeds, watcher)
+
+
+def test_what_is_finished_is_not_touched(finished_comparison):
+    files = {path: path.stat().st_mtime_ns for path in finished_comparison.out.rglob("seed-*/*")}
+    heard = Heard()
+    everything(finished_comparison, heard)
+    assert heard.told == []
+    assert heard.steps == []
+    again = {path: path.stat().st_mtime_ns for path in finished_comparison.out.rglob("seed-*/*")}
+    assert again == files
+
+
+def test_seeds_come_one_after_the_other_and_grids_when_they_are_needed(empty):
+    heard = Heard()
+    run_comparison(empty, ["ce", "later"], [4], heard)
+    chosen = empty.chosen("tuned")
+    assert [text for text in heard.told if text.startswith("training")] == [
+        "training ce, seed 4",
+        "training tuned with learning_rate=0.001, seed 3",
+        "training tuned with learning_rate=0.02, seed 3",
+        f"training tuned with {chosen}, seed 4",
+        "training later, seed 4",
+    ]
+    assert [text for text in heard.told if text.startswith("ranking")] == [
+        "ranking the test targets of ce, seed 4",
+        "ranking the test targets of later, seed 4",
+    ]
+
+
+def test_an_interrupted_comparison_continues_to_the_same_numbers(empty, finished_comparison):
+    methods, seeds = ["ce", "apao"], [3]
+    with pytest.raises(KeyboardInterrupt):  # within the second run, between two checkpoints
+        run_comparison(empty, methods, seeds, Heard(stop_after=13))
+    assert empty.final_run("ce", 3).is_trained
+    assert not empty.final_run("apao", 3).is_trained
+    heard = Heard()
+    run_comparison(empty, methods, seeds, heard)
+    assert heard.told == ["training apao, seed 3", "ranking the test targets of apao, seed 3"]
+    assert 0 < len(heard.steps) < 10
+    for method in methods:
+        ours, theirs = (
+            Evaluation.load(comparison.final_run(method, 3).folder)
+            for comparison in (empty, finished_comparison)
+        )
+        assert ours.per_user.equals(theirs.per_user)
+        assert ours.survival == theirs.survival
+
+
+def test_a_run_that_was_not_tested_is_not_trained_again(own_comparison):
+    run = own_comparison.final_run("apao", 4)
+    (run.folder / "evaluation.json").unlink()
+    heard = Heard()
+    everything(own_comparison, heard)
+    assert heard.told == ["ranking the test targets of apao, seed 4"]
+    assert heard.steps == []
+
+
+def test_a_run_that_another_process_has_is_left_to_it(own_comparison, monkeypatch):
+    """And taken over when that process goes."""
+    for method in ("ce", "apao"):
+        (own_comparison.final_run(method, 3).folder / "evaluation.json").unlink()
+    heard = Heard()
+    with ExitStack() as other:
+        assert other.enter_context(claimed(own_comparison.final_run("ce", 3).folder))
+        monkeypatch.setattr(comparison_runner.time, "sleep", lambda _: other.close())
+        everything(own_comparison, heard)
+    assert heard.told == [
+        "ranking the test targets of apao, seed 3",
+        "waiting for ce, seed 3, which another process is at",
+        "ranking the test targets of ce, seed 3",
+    ]
+
+
+def test_a_stage_waits_for_the_run_that_it_begins_with(empty, monkeypatch):
+    heard = Heard()
+    with ExitStack() as other:
+        for point in empty.methods["tuned"].points:
+            other.enter_context(claimed(empty.out / "tuned" / point / "seed-3"))
+        monkeypatch.setattr(comparison_runner.time, "sleep", lambda _: other.close())
+        run_comparison(empty, ["later"], [3], heard)
+    assert heard.told[0].startswith("waiting for tuned with learning_rate=0.001, seed 3")
+    assert heard.told[-2:] == [
+        "training later, seed 3",
+        "ranking the test targets of later, seed 3",
+    ]
+
+
+def test_what_goes_wrong_names_the_run(comparison_file, tmp_path):
+    config = read_config(ComparisonConfig, comparison_file, ["settings.data.folder=nowhere"])
+    with pytest.raises(ValueError, match="ce, seed 3: no dataset folder at"):
+        everything(Comparison(config, tmp_path), Heard())
+
+
+def test_a_launcher_of_several_processes_is_refused(empty, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="start the same command several times instead"):
+        everything(empty, Heard())
+    assert not empty.out.exists()

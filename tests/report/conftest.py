@@ -1,0 +1,69 @@
+"""A comparison of three methods, with round figures."""
+
+import pytest
+
+from beamwise.evaluation.significance import Interval, PairedTest
+from beamwise.evaluation.survival import SurvivalCounts
+from beamwise.report.objective_comparison import (
+    ComparisonFigures,
+    MethodFigures,
+    MetricFigures,
+    RunFigures,
+    TriedPoint,
+)
+
+NAMES = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
+
+
+def metric_figures(mean, difference=None, p=1.0):
+    interval = Interval(mean, mean - 0.01, mean + 0.02, 0.003, 2, True)
+    if difference is None:
+        return MetricFigures(interval, None, None)
+    test = PairedTest(difference, difference - 0.004, difference + 0.005, p / 2, True, p / 3)
+    return MetricFigures(interval, test, p)
+
+
+def method_figures(name, differences=(None, None, None), p_values=(1.0, 1.0, 1.0), **changes):
+    """With differences of all metrics under beam search, under exact ranking, and of survival."""
+    beam, exact, survival = zip(differences, p_values, strict=True)
+    metrics = {each: metric_figures(0.1, *beam) for each in NAMES}
+    metrics |= {f"{each}_full_sort": metric_figures(0.2, *exact) for each in NAMES}
+    metrics["survival@10"] = metric_figures(-0.1, *survival)
+    figures = {
+        "name": name,
+        "seeds": (0, 1),
+        "start_from": None,
+        "objective": "ce",
+        "metrics": metrics,
+        "by_item": {"recall@10_by_item": 0.09, "recall@10_by_item_full_sort": 0.19},
+        "survival": SurvivalCounts(30, 10, 5, 55, 1000, 646),
+        "runs": (RunFigures(0, 4, 0.05, 40.0), RunFigures(1, 6, 0.07, 60.0)),
+        "tried": (),
+        "chosen": {},
+    }
+    return MethodFigures(**(figures | changes))
+
+
+@pytest.fixture
+def compared() -> ComparisonFigures:
+    tried = (
+        TriedPoint({"a.b": 1}, 0.04, (RunFigures(0, 5, 0.04, 70.0),)),
+        TriedPoint({"a.b": 2}, 0.05, (RunFigures(0, 4, 0.05, 40.0),)),
+    )
+    return ComparisonFigures(
+        title="Three methods",
+        baseline="ce",
+        ks=(5, 10),
+        beam_width=10,
+        users=1234,
+        selection="ndcg@10",
+        resamples=500,
+        methods=(
+            method_figures("ce"),
+            method_figures(
+                "tuned", (0.01, 0.03, -0.02), (0.2, 0.01, 0.04), tried=tried, chosen={"a.b": 2}
+            ),
+            method_figures("later", (0.01, -0.01, 0.02), start_from="ce", objective="s-dpo"),
+        ),
+        missing={"msl": "no test of seed 1"},
+    )
