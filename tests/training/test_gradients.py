@@ -91,14 +91,22 @@ def _process(rank, port, config, queue):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective", [{"name": "ce"}, {"name": "apao-pairwise", "prefix_weights": "released"}]
+    ("backbone", "objective"),
+    [
+        ("llama", {"name": "ce"}),
+        ("tiger", {"name": "apao-pairwise", "prefix_weights": "released"}),
+        ("llama", {"name": "bear", "form": "reweight"}),
+    ],
+    ids=["llama-ce", "tiger-pairwise", "llama-bear"],
 )
-def test_two_processes_have_the_gradients_of_one(make_config, objective):
-    # chunks hold a whole micro-batch, so that adaptive weights see the same losses on both sides
+def test_two_processes_have_the_gradients_of_one(make_config, backbone, objective):
+    # chunks hold a whole micro-batch, so that adaptive weights see the same losses on both sides;
+    # a micro-batch of a packed backbone must have a row for each process to be the same for both
+    size = 12 if backbone == "tiger" else 80
     config = make_config(
         objective=objective,
-        backbone=NO_DROPOUT,
-        training={"micro_batch_size": 12, "chunk_size": 12},
+        backbone={"name": backbone} | NO_DROPOUT,
+        training={"micro_batch_size": size, "chunk_size": size},
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

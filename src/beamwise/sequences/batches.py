@@ -145,20 +145,20 @@ def _pieces(
 ) -> list[Int64[Tensor, " _"]]:
     """Consecutive rows in as few pieces as hold `most` of the weight each, as even as can be.
 
-    Every piece has `at_least` rows. A row belongs where its weight begins, so a piece can be
-    heavier than `most` by part of a row.
+    A row belongs where its weight begins, so a piece can be heavier than `most` by part of a row. A
+    piece of fewer than `at_least` rows joins its neighbour.
     """
-    groups = len(rows) // at_least
-    heads = torch.arange(groups) * at_least
-    before = (weights.cumsum(0) - weights)[heads]
+    before = weights.cumsum(0) - weights
     total = int(weights.sum())
-    count = max(1, min(-(-total // most), groups))
+    count = max(1, min(-(-total // most), len(rows) // at_least))
     each, more = divmod(total, count)
     number = torch.arange(1, count)
-    bounds = number * each + number.clamp(max=more)
-    firsts = torch.searchsorted(before, bounds).unique()
-    cuts = heads[firsts[(firsts > 0) & (firsts < groups)]]
-    return list(rows.tensor_split(cuts))
+    firsts = torch.searchsorted(before, number * each + number.clamp(max=more)).tolist()
+    cuts = [0]
+    for first in firsts:
+        if first - cuts[-1] >= at_least and len(rows) - first >= at_least:
+            cuts.append(first)
+    return list(rows.tensor_split(cuts[1:]))
 
 
 def mixed_seed(*parts: int) -> int:
