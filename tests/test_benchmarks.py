@@ -86,7 +86,7 @@ def test_contenders_take_turns_and_the_warm_up_is_not_kept(harness, capsys):
         name: lambda turn, name=name: calls.append((name, turn)) or 3 for name in ("a", "b")
     }
     rates = harness.take_turns("some", contenders, 2, "units/s")
-    assert calls == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert calls == [("a", 0), ("b", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2)]
     assert [len(of_one) for of_one in rates.values()] == [2, 2]
     lines = printed(capsys)
     assert [(line["contender"], line["round"]) for line in lines] == calls[2:]

@@ -293,6 +293,10 @@ def _written_keys(settings: dict[str, Any], location: list[str]) -> list[str]:
     keys: list[str] = []
     level: Any = settings
     for part in location[:-1]:
+        if isinstance(level, list | tuple) and part.isdigit():
+            keys.append(part)
+            level = level[int(part)]
+            continue
         is_tag = isinstance(level, dict) and level.get("name") == part  # maybe a key's name too
         if isinstance(level, dict) and part in level and not is_tag:
             keys.append(part)

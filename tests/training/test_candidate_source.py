@@ -75,6 +75,28 @@ def test_the_model_is_asked_again_only_every_so_many_steps(make_config, monkeypa
     assert len(asked) == 2
 
 
+def test_negatives_are_mined_as_the_run_decodes(make_config):
+    settings = {"source": "beam", "beam_width": 4}
+    data, source = source_of(make_config(negatives=settings, evaluation={"mask": "before"}))
+    rows = torch.arange(30)
+    leaves = data.catalog.leaf_of_item[data.train.targets(rows)].long()
+    histories = data.train.histories(rows)
+    source.candidates.before_step(source.train, [rows], 0, NEEDS)
+    found = candidates_of(source, data.train, rows)
+    for mask, same in (("before", True), ("after", False)):
+        expected = mine(source.backbone, data.catalog, histories, leaves, 4, mask)
+        assert torch.equal(found.leaves, expected.leaves) == same
+
+
+def test_a_loss_that_moves_by_itself_cannot_stop_training(make_config):
+    mined = {"source": "beam", "beam_width": 3}
+    with pytest.raises(ValueError, match=r"early_stopping.metric=loss with negatives.source=beam"):
+        train(make_config(negatives=mined, objective={"name": "apao-pairwise"}))
+    adaptive = {"name": "msl", "adaptive_temperature": True}
+    with pytest.raises(ValueError, match="metric=loss with the objective's adaptive temperature"):
+        train(make_config(objective=adaptive))
+
+
 def test_validation_mines_for_itself(make_config):
     config = make_config(negatives={"source": "beam", "beam_width": 4})
     data, source = source_of(config)
@@ -89,6 +111,7 @@ def test_a_run_with_mined_negatives_that_is_cut_short_ends_the_same(
 ):
     groups = {
         "negatives": {"source": "beam", "beam_width": 3, "mine_every": 4},
+        "early_stopping": {"metric": "recall@5"},
         "objective": {"name": "apao-pairwise"},
         "backbone": {"name": backbone},
     }

@@ -83,3 +83,15 @@ def test_another_component_has_none_of_the_settings_of_the_one_before(tmp_path):
     config = read_config(RunConfig, path, ["objective.beta=0.7", "objective.name=apao-pairwise"])
     assert config.objective == PairwisePrefixAlignmentConfig(beta=0.7)
     assert read_config(RunConfig, path, ["objective.name=ce"]).objective.level_weights == (2, 1)
+
+
+def test_stream_settings_without_a_stream_are_refused(tmp_path):
+    settings = ["out=o", "data.folder=d", "training.stream_items=60"]
+    with pytest.raises(ConfigError, match="stream_items=60 with packing=window"):
+        read_config(RunConfig, None, settings)
+
+
+def test_a_misspelt_setting_of_a_stage_is_named_with_its_place():
+    stages = "stages=[{objective: {name: ce}}, {objective: {name: s-dpo, bta: 1}}]"
+    with pytest.raises(ConfigError, match=r"'stages.1.objective.bta'; did you mean 'beta'"):
+        read_config(RunConfig, None, ["out=o", "data.folder=d", stages])

@@ -172,7 +172,7 @@ def test_no_targets_and_one_level():
     catalog = Catalog.from_tokens([[2], [3], [4]])
     backbone = TableBackbone(5)
     none = mine(backbone, catalog, torch.zeros(0, 1, dtype=torch.int64), torch.zeros(0).long(), 2)
-    assert none.leaves.shape == (0, 1)
+    assert none.leaves.shape == (0, 2)
     found = mine(backbone, catalog, torch.tensor([[0]]), torch.tensor([1]), beam_width=9)
     assert sorted(found.leaves[0].tolist()) == [0, 1, 2]
     assert found.leaves[0, 0] == 1
@@ -193,3 +193,13 @@ def test_refuses_in_one_line(targets, beam_width, message):
     with pytest.raises(ValueError, match=message) as error:
         mine(TableBackbone(5), catalog, torch.tensor([[0]]), targets, beam_width)
     assert "\n" not in str(error.value)
+
+
+def test_a_beam_of_the_targets_own_path_leaves_a_column_of_none():
+    catalog = Catalog.from_codes(torch.tensor([[0, 0], [0, 1]]), 2)
+    backbone = TableBackbone(catalog.vocab_size, seed=0)
+    histories = torch.tensor([[0]])
+    (best,) = beam_search(backbone, histories, catalog, 1).leaves[:, 0].tolist()
+    found = mine(backbone, catalog, histories, torch.tensor([best]), beam_width=1)
+    assert found.leaves.tolist() == [[best, -1]]
+    assert found.depths.tolist() == [[2, 0]]

@@ -28,5 +28,5 @@ def test_a_file_and_an_override_change_a_preset_in_part(tmp_path):
 def test_an_unknown_preset_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="unknown preset 'smal'; did you mean 'small'"):
         preset("smal")
-    with pytest.raises(ValueError, match="unknown preset 'x'; choose one of sasrec, small, small-llama"):
+    with pytest.raises(ValueError, match="unknown preset 'x'; choose one of sasrec, small, "):
         preset("x")

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from beamwise.objectives.base import Needs
 from beamwise.scoring import Scorer
 from beamwise.testing.tiny_run import tiny_data
 from beamwise.training.batch_source import BatchSource
+from beamwise.training.metrics_log import read_metrics
 from beamwise.training.reference import (
     build_reference,
     check_reference,
@@ -90,3 +93,13 @@ def test_a_folder_that_is_no_fitting_run_is_refused(run, tmp_path, make_config):
     bigger = make_config(backbone={"dim": 16})
     with pytest.raises(ValueError, match="does not fit this model"):
         start_from(folder, build_backbone(bigger.backbone, data.catalog.vocab_size), data.catalog)
+
+
+def test_a_policy_that_equals_its_reference_has_no_margin_whatever_the_dropout(make_config):
+    config = make_config(
+        objective={"name": "s-dpo"}, backbone={"dropout": 0.5}, training={"learning_rate": 1e-12}
+    )
+    folder = train(config)
+    epochs = read_metrics(folder / "metrics.jsonl", "epoch")
+    # the target among six negatives that are all worth the same: log(1 + 6)
+    assert [line["train_loss"] for line in epochs] == pytest.approx([math.log(7)] * 2, abs=1e-4)

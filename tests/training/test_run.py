@@ -1,7 +1,9 @@
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -269,3 +271,57 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(make_co
     folder = train(config)
     steps = [line["step"] for line in read_metrics(folder / "metrics.jsonl", "step")]
     assert steps == list(range(1, len(steps) + 1))
+
+
+def _process(rank, port, config, queue):
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "ACCELERATE_USE_CPU": "true",
+    }
+    torch.set_num_threads(1)
+    train(config)
+    queue.put(torch.distributed.get_world_size())
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run(make_config, tmp_path):
+    groups = {
+        "backbone": {"dropout": 0.0},
+        "training": {"epochs": 1, "chunk_size": 64, "micro_batch_size": 64},
+        "stages": ({"objective": {"name": "ce"}}, {"objective": {"name": "s-dpo"}}),
+    }
+    config = make_config(out=tmp_path / "two", **groups)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [
+        context.Process(target=_process, args=(rank, port, config, queue)) for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    assert [queue.get(timeout=240) for _ in processes] == [2, 2]
+    for process in processes:
+        process.join(timeout=30)
+    alone = train(make_config(out=tmp_path / "one", **groups))
+    ours, theirs = (read_metrics(f / "metrics.jsonl", "epoch") for f in (config.out, alone))
+    assert len(ours) == len(theirs) == 2
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+        assert mine["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-4)
+
+
+def test_a_process_that_was_started_as_one_of_several_does_not_train_alone(
+    make_config, monkeypatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = make_config()
+    with pytest.raises(ValueError, match=r"WORLD_SIZE=2 and 1 process .*accelerate launch"):
+        train(config)
+    assert not config.out.exists()

@@ -29,6 +29,10 @@ class Needs:
     """Give the logits of the tokens that may legally stand where the target's stand."""
     reference: Reference | None = None
     """Score the candidates with this model as well."""
+    dropout: bool = True
+    """Train with the backbone's dropout; False where noise would be taken for a difference."""
+    moving_loss: bool = False
+    """The loss of the same weights changes as training goes on, so it cannot say which are best."""
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
     micro_batches: bool = False

@@ -114,6 +114,7 @@ class MaskedSoftmax(Objective):
             legal_logits=True,
             temperature=config.temperature,
             micro_batches=config.adaptive_temperature,
+            moving_loss=config.adaptive_temperature,
         )
         self.adaptive = (
             AdaptiveTemperature(

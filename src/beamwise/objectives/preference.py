@@ -110,7 +110,14 @@ class Preference(Objective):
         super().__init__()
         self.config = config
         reference = None if config.reference == "none" else config.reference
-        self.needs = Needs(negatives=True, reference=reference, temperature=config.temperature)
+        # a policy with dropout beside a reference without it differs from it by noise, and the
+        # losses are convex in the difference: both are computed without
+        self.needs = Needs(
+            negatives=True,
+            reference=reference,
+            dropout=reference is None,
+            temperature=config.temperature,
+        )
 
     @abstractmethod
     def preference_loss(

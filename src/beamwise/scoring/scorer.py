@@ -49,7 +49,7 @@ class Scorer(nn.Module):
         """Of the nodes that are no padding, end to end."""
         backbone = cast(Backbone, self.backbone)
         hidden = backbone(batch.history, batch.tree.nodes)
-        logits = backbone.logits(hidden.flatten(0, 1)[batch.tree.used]).float()
+        logits = backbone.logits(hidden.flatten(0, 1).index_select(0, batch.tree.used)).float()
         return logits if temperature == 1.0 else logits / temperature
 
 

@@ -106,7 +106,8 @@ def packed_stream(windows: Windows, longest: int) -> Packs:
     shortest = windows.max_history
     if longest < 2 * shortest:
         raise ValueError(
-            f"rows of {longest} items are too short: at least 2 * max_history = {2 * shortest}"
+            f"rows of {longest} items are too short for a stream: set training.stream_items to at "
+            f"least 2 * max_history = {2 * shortest}"
         )
     beyond = (windows.positions - longest - 1).clamp(min=-1)
     piece = torch.where(beyond < 0, 0, beyond // (longest - shortest + 1) + 1)

@@ -21,9 +21,10 @@ from beamwise.training.candidate_source import CandidateSource
 from beamwise.training.config import RunConfig
 from beamwise.training.run_data import RunData
 
-CPU_TOKENS, OTHER_TOKENS = 3_072, 65_536
-"""Tokens computed at once where no chunk size is set. On a CPU, chunks of 2,000 to 4,000 were the
-fastest for both backbones, with and without negatives; the other is not measured."""
+CPU_LIMITS, OTHER_LIMITS = (3_072, 2**22), (65_536, 2**28)
+"""Tokens computed at once where no chunk size is set, and logits, which are as many as the tokens
+times the vocabulary. On a CPU, chunks of 2,000 to 4,000 tokens were the fastest for both backbones,
+with and without negatives; the others are not measured."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,7 @@ class BatchSource:
         """
         self.backbone, self.catalog, self.config, self.needs = backbone, data.catalog, config, needs
         self.process = process or Process()
-        self.candidates = CandidateSource(
-            backbone, data, config.negatives, config.training.seed, self.process.device
-        )
+        self.candidates = CandidateSource(backbone, data, config, self.process.device)
         self.train, self.validation = (
             self._checked(self._packs(windows), part)
             for windows, part in ((data.train, "training"), (data.validation, "validation"))
@@ -137,7 +136,8 @@ class BatchSource:
             return ChunkSizes(micro_batch, num_processes=processes)
         if training.chunk_size is not None:
             return ChunkSizes(micro_batch, training.chunk_size, num_processes=processes)
-        tokens = CPU_TOKENS if self.process.device.type == "cpu" else OTHER_TOKENS
+        tokens, logits = CPU_LIMITS if self.process.device.type == "cpu" else OTHER_LIMITS
+        tokens = max(1, min(tokens, logits // self.catalog.vocab_size))
         return ChunkSizes(micro_batch, tokens=tokens, num_processes=processes)
 
     def _widths(

@@ -9,10 +9,11 @@ from torch import Tensor
 from beamwise.backbones.base import Backbone
 from beamwise.objectives.base import Needs
 from beamwise.sequences.batches import NEGATIVES, mixed_seed
-from beamwise.sequences.negatives import Candidates, NegativesConfig, sample_negatives
+from beamwise.sequences.negatives import Candidates, sample_negatives
 from beamwise.sequences.packing import Packs
 from beamwise.sequences.weighted_negatives import Popularity, sample_in_batch, sample_popular
 from beamwise.sequences.windows import Windows
+from beamwise.training.config import RunConfig
 from beamwise.training.mining import mine
 from beamwise.training.run_data import RunData
 
@@ -27,11 +28,12 @@ class CandidateSource:
         self,
         backbone: Backbone,
         data: RunData,
-        negatives: NegativesConfig,
-        seed: int,
+        config: RunConfig,
         device: torch.device,
     ) -> None:
-        self._backbone, self._negatives, self._seed = backbone, negatives, seed
+        negatives = config.negatives
+        self._backbone, self._negatives, self._seed = backbone, negatives, config.training.seed
+        self._mask = config.evaluation.mask
         self._catalog, self._device = data.catalog, device
         self._popularity: Popularity | None = None
         if negatives.source == "popular":
@@ -46,6 +48,11 @@ class CandidateSource:
         Raises:
             ValueError: If so.
         """
+        if self._catalog.num_leaves < 2:
+            raise ValueError(
+                "the catalog has one token sequence, so nothing competes with a target: choose an "
+                "objective without negatives, or tokenize so that items differ"
+            )
         if self._negatives.source != "beam":
             self._draw(torch.zeros(1, dtype=torch.int64), TRAINING_STREAMS)
 
@@ -95,7 +102,8 @@ class CandidateSource:
         histories = windows.histories(rows).to(self._device)
         leaves = self._leaves(windows.targets(rows)).to(self._device)
         catalog = self._catalog.to(self._device)
-        found = mine(self._backbone, catalog, histories, leaves, self._negatives.beam_width)
+        width = self._negatives.beam_width
+        found = mine(self._backbone, catalog, histories, leaves, width, self._mask)
         return found.to(torch.device("cpu"))
 
     def _leaves(self, targets: Int64[Tensor, " targets"]) -> Int64[Tensor, " targets"]:

@@ -38,7 +38,8 @@ class TrainingConfig(Config):
     batch_size: PositiveInt = 1024
     """Targets of an optimiser step, over all processes."""
     micro_batch_size: PositiveInt = 128
-    """Targets that an objective with adaptive weights looks at together, over all processes."""
+    """Targets that an objective looks at together where one's loss depends on the others', over all
+    processes: adaptive weights and temperature, and bear's reweight."""
     packing: Literal["window", "stream"] = "window"
     """For backbones with a causal context: `window` computes targets of a user together where that
     changes no history; with `stream` all of them share rows, and histories run longer."""
@@ -65,6 +66,15 @@ class TrainingConfig(Config):
     """Optimiser steps between checkpoints; a run cut short loses at most so many."""
     log_steps: PositiveInt = 10
     """Optimiser steps between lines of metrics; each line waits for the device once."""
+
+    @model_validator(mode="after")
+    def _streams_where_asked(self) -> TrainingConfig:
+        if self.stream_items is not None and self.packing != "stream":
+            raise ValueError(
+                f"stream_items={self.stream_items} with packing={self.packing}: it is for streams, "
+                "set packing=stream or leave it out"
+            )
+        return self
 
 
 class EarlyStoppingConfig(Config):

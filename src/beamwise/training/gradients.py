@@ -51,7 +51,7 @@ class Gradients:
         torch.manual_seed(mixed_seed(seed, DROPOUT, number, here.process_index))
         loss_sum = torch.zeros((), device=here.device)
         num_targets = int(packs.sizes[rows].sum())
-        self.scorer.train()
+        self.scorer.train(self.objective.needs.dropout)
         self.objective.train()
         for chunk, batch in self._source.batches(packs, rows, number):
             deferred = nullcontext() if chunk.closes_step else here.no_sync(self.scorer)

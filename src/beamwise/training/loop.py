@@ -32,8 +32,15 @@ Progress = Callable[[dict[str, Any]], None]
 class Trainer:
     """One stage of a run: its modules, its data, and where it is."""
 
-    def __init__(self, config: RunConfig, data: RunData, backbone: nn.Module, stage: Stage) -> None:
-        self.accelerator = Accelerator()
+    def __init__(
+        self,
+        config: RunConfig,
+        data: RunData,
+        backbone: nn.Module,
+        stage: Stage,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        self.accelerator = accelerator or Accelerator()
         device = self.accelerator.device
         self.config, self.data, self.stage = config, data, stage
         self.backbone, self.objective = backbone, stage.objective.to(device)
@@ -72,9 +79,9 @@ class Trainer:
     def step(self, steps: list[Int64[Tensor, " _"]], index: int) -> dict[str, Any]:
         """Make one optimiser step of an epoch's, and say what it was."""
         begin, training, position = time.perf_counter(), self.config.training, self.position
-        num_steps = -(-len(self.packs.targets) // training.batch_size)
-        number = position.epoch * num_steps + index
-        rate = learning_rate(number, training.epochs * num_steps, training)
+        number, num_steps = position.steps, len(steps)
+        made = position.epoch * num_steps + index  # as if all epochs had so many
+        rate = learning_rate(made, training.epochs * num_steps, training)
         set_learning_rate(self.optimizer, rate)
         needs = self.objective.needs
         self.source.candidates.before_step(self.packs, steps, index, needs)
@@ -87,7 +94,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.loss_sum += loss_sum
         position.targets += num_targets
-        position.step = index + 1
+        position.step, position.steps = index + 1, number + 1
         line = {"epoch": position.epoch, "step": number + 1} | self.stage.label
         logged = (number + 1) % training.log_steps == 0
         if logged or index + 1 == len(steps):
@@ -113,7 +120,7 @@ class Trainer:
                 save_best(self.stage.checkpoints, self.backbone)
         self.log.write("epoch", line)
         over = position.epoch + 1 == self.config.training.epochs or self.stopping.should_stop
-        self.position = Position(epoch=position.epoch + 1, finished=over)
+        self.position = Position(epoch=position.epoch + 1, steps=position.steps, finished=over)
         self.loss_sum.zero_()
         self._checkpoint()
 

@@ -61,10 +61,12 @@ def mine(
         found = _Mined.joined([_mined(request, users) for users in chunks])
     found = found.where(~_on_path(catalog, found, target_leaves)).by_row()
     place = layout(found.rows, len(histories))
-    target_lengths = _lengths(catalog, target_leaves)
+    lengths = _lengths(catalog, target_leaves)[:, None]
+    # at least one column, of -1, where the beam holds nothing but targets' own paths
+    none = torch.full_like(lengths, -1)[:, place.num_columns :]
     return Candidates(
-        torch.cat([target_leaves[:, None], place.table(found.leaves, -1)], dim=1),
-        torch.cat([target_lengths[:, None], place.table(found.depths, 0)], dim=1),
+        torch.cat([target_leaves[:, None], place.table(found.leaves, -1), none], dim=1),
+        torch.cat([lengths, place.table(found.depths, 0), none + 1], dim=1),
     )
 
 

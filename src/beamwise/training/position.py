@@ -13,6 +13,8 @@ class Position:
     epoch: int = 0
     step: int = 0
     """Next step of the epoch."""
+    steps: int = 0
+    """Steps made in all epochs; decides negatives and dropout of the next."""
     loss_sum: float = 0.0
     """Over the epoch's targets so far."""
     targets: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import polars as pl
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from torch import nn
 
 from beamwise.backbones import Backbone, build_backbone
@@ -59,6 +60,7 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     Raises:
         ValueError: If the data are missing or unfit, or the folder holds a run of another config.
     """
+    accelerator = _accelerator()
     config = _absolute(config)
     _check_same_run(config)
     data = RunData.load(config.data)
@@ -69,9 +71,10 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
         start_from(config.start_from, backbone, data.catalog)
     stages = list(zip(config.of_stages(), stages_of(config), strict=True))
     for each, stage in stages:
-        _check_stage(each, stage, data, backbone)
-    if PartialState().is_main_process and not (config.out / CONFIG_FILE).is_file():
+        _check_stage(each, stage, data, backbone, accelerator.num_processes)
+    if accelerator.is_main_process and not (config.out / CONFIG_FILE).is_file():
         _describe(config, data)
+    accelerator.wait_for_everyone()
     log_lines = 0
     for each, stage in stages:
         if stage.number > 0:
@@ -81,11 +84,10 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
         if stage.number + 1 < len(stages) and is_finished(stage.checkpoints):
             continue
         reference = build_reference(stage.objective.needs.reference, backbone, data.catalog)
-        trainer = Trainer(
-            each, data, backbone, replace(stage, reference=reference, log_lines=log_lines)
-        )
+        stage = replace(stage, reference=reference, log_lines=log_lines)
+        trainer = Trainer(each, data, backbone, stage, accelerator)
         trainer.run(progress or _ignore)
-        trainer.accelerator.wait_for_everyone()
+        accelerator.wait_for_everyone()
     return config.out
 
 
@@ -118,13 +120,39 @@ def open_run(folder: Path, device: torch.device | str = "cpu", data: Path | None
     return Run(folder, config, catalog.to(device), items, backbone, data or config.data.folder)
 
 
-def _check_stage(config: RunConfig, stage: Stage, data: RunData, backbone: nn.Module) -> None:
+def _accelerator() -> Accelerator:
+    """What joins this process with the others of the run.
+
+    It must be the first to ask `accelerate` where it runs: the first answer stays.
+
+    Raises:
+        ValueError: If the process was started as one of several and would train alone.
+    """
+    accelerator = Accelerator()
+    told = int(os.environ.get("WORLD_SIZE", "1"))
+    if told != accelerator.num_processes:
+        raise ValueError(
+            f"WORLD_SIZE={told} and {accelerator.num_processes} process in the run: start it with "
+            "`accelerate launch`, with --cpu where there is no GPU"
+        )
+    return accelerator
+
+
+def _check_stage(
+    config: RunConfig, stage: Stage, data: RunData, backbone: nn.Module, num_processes: int
+) -> None:
     """Refuse what a later stage could not do before an earlier one has taken hours."""
     needs = stage.objective.needs
     stage.objective.check(data.catalog.num_levels)
     check_reference(needs.reference, data.catalog)
-    process = Process(count=PartialState().num_processes)
-    BatchSource(cast(Backbone, backbone), data, config, needs, process)
+    BatchSource(cast(Backbone, backbone), data, config, needs, Process(count=num_processes))
+    mined = needs.negatives and config.negatives.source == "beam"
+    if config.early_stopping.metric == "loss" and (mined or needs.moving_loss):
+        reason = "negatives.source=beam" if mined else "the objective's adaptive temperature"
+        raise ValueError(
+            f"early_stopping.metric=loss with {reason}: the same weights have another loss in "
+            "every epoch, so it cannot tell which are best; set it to ndcg@K or recall@K"
+        )
 
 
 def _ignore(_: dict[str, Any]) -> None:
