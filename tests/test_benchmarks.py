@@ -273,6 +273,12 @@ def test_ways_to_write_a_part_agree(scripts):
             torch.testing.assert_close(other, used, atol=1e-4, rtol=1e-4, check_stride=False)
 
 
+def test_buckets(scripts):
+    # four sizes an octave, at least 4 apart: 256, 320, 384, 448, 512 and 16, 20, 24, 28, 32
+    found = [scripts["compiled_training"].bucket(size) for size in (1, 4, 5, 17, 256, 257, 321)]
+    assert found == [4, 4, 8, 20, 256, 320, 384]
+
+
 @pytest.mark.parametrize("backbone", ["tiger", "llama"])
 def test_padding_to_buckets_changes_no_score(scripts, trainer_of, backbone):
     compiled = scripts["compiled_training"]
@@ -280,7 +286,7 @@ def test_padding_to_buckets_changes_no_score(scripts, trainer_of, backbone):
     scorer, needs = trainer.gradients.scorer.eval(), trainer.objective.needs
     for batch in compiled.chunks_of_step(trainer):
         wide = compiled.padded(batch)
-        assert len(wide.tree.nodes.tokens) % compiled.BUCKET["rows"] == 0
+        assert compiled.bucket(wide.tree.nodes.tokens.shape[1]) == wide.tree.nodes.tokens.shape[1]
         torch.testing.assert_close(
             scorer(wide, needs).log_probs, scorer(batch, needs).log_probs, atol=1e-5, rtol=1e-5
         )

@@ -115,3 +115,13 @@ def test_the_comparisons_that_come_with_the_project_are_valid(path, tmp_path, mo
     comparison = Comparison(read_config(ComparisonConfig, path), tmp_path)
     assert len(comparison.config.seeds) >= 5
     assert comparison.config.evaluation.full_sort
+
+
+def test_what_is_not_set_of_the_test_keeps_its_default():
+    found = config(evaluation={"beam_width": 30}).evaluation
+    assert (found.beam_width, found.ks, found.full_sort) == (30, (10, 20), True)
+
+
+def test_the_mask_is_a_methods_own():
+    with pytest.raises(ValueError, match=r"evaluation.mask=before is a method's own setting"):
+        config(evaluation={"mask": "before"})

@@ -4,11 +4,14 @@ import json
 import shutil
 
 import pytest
+import torch
 
+from beamwise import Catalog
 from beamwise.config import ConfigError, changed_config, read_config
 from beamwise.evaluation import EvaluationConfig
 from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.objective_comparison import Comparison
+from beamwise.testing.tiny_run import tiny_data
 
 POINTS = ["learning_rate=0.001", "learning_rate=0.02"]
 
@@ -125,3 +128,26 @@ def test_settings_are_checked_before_any_training(comparison_file, tmp_path, ove
     with pytest.raises(ConfigError) as error:
         Comparison(config, tmp_path)
     assert complaint.replace("learning_rate=0.001 ", "") in str(error.value)
+
+
+def test_a_method_is_tested_with_the_mask_that_it_decodes_with(comparison_file, tmp_path):
+    overrides = ["methods=[{name: ce}, {name: legal, settings: {evaluation.mask: before}}]"]
+    config = read_config(ComparisonConfig, comparison_file, overrides)
+    comparison = Comparison(config, tmp_path / "out")
+    masks = [
+        comparison.run(name, "", 3).tested_with(config.evaluation).mask for name in ("ce", "legal")
+    ]
+    assert masks == ["after", "before"]
+
+
+def test_runs_of_other_data_are_refused(own_comparison, tmp_path):
+    other = tiny_data(tmp_path / "data")
+    Catalog.from_codes(torch.arange(200)[:, None], 200).save(other / "catalog")
+    shared = {**own_comparison.config.settings, "data": {"folder": str(other)}}
+    changed = own_comparison.config.model_copy(update={"settings": shared})
+    with pytest.raises(ValueError, match=r"was trained with catalog .*: give the data"):
+        _ = Comparison(changed, own_comparison.out).run("ce", "", 3).is_trained
+    missing = {**shared, "data": {"folder": str(tmp_path / "nowhere")}}
+    changed = own_comparison.config.model_copy(update={"settings": missing})
+    with pytest.raises(ValueError, match="nowhere has no readable catalog"):
+        _ = Comparison(changed, own_comparison.out).run("ce", "", 3).is_trained

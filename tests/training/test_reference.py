@@ -103,3 +103,18 @@ def test_a_policy_that_equals_its_reference_has_no_margin_whatever_the_dropout(m
     epochs = read_metrics(folder / "metrics.jsonl", "epoch")
     # the target among six negatives that are all worth the same: log(1 + 6)
     assert [line["train_loss"] for line in epochs] == pytest.approx([math.log(7)] * 2, abs=1e-4)
+
+
+def test_a_run_that_is_not_finished_is_no_reference_and_no_start(make_config, tmp_path):
+    def progress(line):
+        if line["step"] == 4:
+            raise KeyboardInterrupt
+
+    config = make_config(out=tmp_path / "part")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, progress)
+    data = RunData.load(config.data)
+    with pytest.raises(ValueError, match="part is not trained to its end"):
+        check_reference(config.out, data.catalog)
+    with pytest.raises(ValueError, match="part is not trained to its end"):
+        train(make_config(out=tmp_path / "next", start_from=config.out))

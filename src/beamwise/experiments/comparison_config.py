@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from beamwise.config import Config, merged
 from beamwise.evaluation import EvaluationConfig
@@ -85,6 +85,12 @@ class ComparisonConfig(Config):
         """Seeds on which grids are judged."""
         return self.seeds[: self.grid_seeds]
 
+    @field_validator("evaluation", mode="before")
+    @classmethod
+    def _ranks_exactly(cls, given: Any) -> Any:
+        """What is not set of the test is as in this class's default."""
+        return {"ks": (10, 20), "full_sort": True} | given if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _fits_together(self) -> ComparisonConfig:
         names = [method.name for method in self.methods]
@@ -100,6 +106,11 @@ class ComparisonConfig(Config):
             )
         if not self.evaluation.full_sort:
             raise ValueError("evaluation.full_sort must be true: exact ranking is half the answer")
+        if self.evaluation.mask != "after":
+            raise ValueError(
+                f"evaluation.mask={self.evaluation.mask} is a method's own setting: give it as "
+                "evaluation.mask in the settings of a method, or in those of all"
+            )
         return self
 
 

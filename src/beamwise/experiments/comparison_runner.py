@@ -116,6 +116,6 @@ def _do(job: _Job, evaluation: EvaluationConfig, watcher: ComparisonWatcher) -> 
             train(run.config, watcher.training)
         if job.tested:
             watcher.step(f"ranking the test targets of {run.label}")
-            evaluate(run.folder, "test", evaluation)
+            evaluate(run.folder, "test", run.tested_with(evaluation))
     except ValueError as error:
         raise ValueError(f"{run.label}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from beamwise.config import ConfigError, merged, parse_config, read_config
+from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.evaluation import Evaluation, EvaluationConfig
 from beamwise.evaluation.evaluation import SUMMARY_FILE
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig, with_changes
@@ -50,6 +52,7 @@ class PlannedRun:
         described = self.folder / CONFIG_FILE
         if not described.is_file() or not is_finished(self.folder / CHECKPOINT_FOLDER):
             return False
+        self._check_data()
         theirs, ours = _comparable(read_config(RunConfig, described)), _comparable(self.config)
         if changed := [key for key in ours if ours[key] != theirs[key]]:
             raise ValueError(
@@ -57,6 +60,15 @@ class PlannedRun:
                 f"{self.label} has now: choose another --out, or delete that folder"
             )
         return True
+
+    def _check_data(self) -> None:
+        """Refuse a run of other items or tokens than the data have now."""
+        theirs, ours = _catalog_version(self.folder), _catalog_version(self.config.data.folder)
+        if theirs != ours:
+            raise ValueError(
+                f"{self.folder} was trained with catalog {theirs}, {self.config.data.folder} has "
+                f"{ours}: give the data that it was trained on, or choose another --out"
+            )
 
     def evaluation(self, config: EvaluationConfig) -> Evaluation | None:
         """Its test under these settings; None where it is not trained or not so tested.
@@ -67,7 +79,11 @@ class PlannedRun:
         if not self.is_trained or not (self.folder / SUMMARY_FILE).is_file():
             return None
         saved = Evaluation.load(self.folder)
-        return saved if saved.config == config and saved.data is None else None
+        return saved if saved.config == self.tested_with(config) and saved.data is None else None
+
+    def tested_with(self, config: EvaluationConfig) -> EvaluationConfig:
+        """The comparison's settings of the test, with the mask that the method decodes with."""
+        return config.model_copy(update={"mask": self.config.evaluation.mask})
 
 
 class Comparison:
@@ -172,6 +188,16 @@ class Comparison:
     def _settings(self, method: str, point: str) -> dict[str, Any]:
         changes = self.methods[method].settings
         return with_changes(with_changes(self._shared, changes), self.methods[method].points[point])
+
+
+def _catalog_version(folder: Path) -> str:
+    path = folder / CATALOG_FOLDER / "catalog.json"
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["version"])
+    except (OSError, KeyError, ValueError):
+        raise ValueError(
+            f"{folder} has no readable catalog: give a prepared and tokenized data folder"
+        ) from None
 
 
 def _comparable(config: RunConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.objectives.base import INITIAL_WEIGHTS, CandidateScores, Needs, Reference
 from beamwise.scoring import Scorer, TrainingBatch
-from beamwise.training.checkpoint import load_weights
+from beamwise.training.checkpoint import load_weights, read_progress
 from beamwise.training.config import CONFIG_FILE, RunConfig
 
 
@@ -75,6 +75,11 @@ def start_from(folder: Path, backbone: nn.Module, catalog: Catalog) -> None:
 def _config_of(folder: Path, catalog: Catalog) -> RunConfig:
     if not (folder / CONFIG_FILE).is_file():
         raise ValueError(f"{folder} is not a run folder: {CONFIG_FILE} is missing")
+    if read_progress(folder / "checkpoint").get("finished") is False:
+        raise ValueError(
+            f"{folder} is not trained to its end, so its best weights may still change: continue "
+            "it first, or give another run"
+        )
     theirs = Catalog.load(folder / CATALOG_FOLDER)
     if theirs.version != catalog.version:
         raise ValueError(
