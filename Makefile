@@ -35,6 +35,11 @@ bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON line
 	$(VENV)/bin/python benchmarks/catalog_build.py
 	$(VENV)/bin/python benchmarks/prepare.py
 	$(VENV)/bin/python benchmarks/training.py
+	$(VENV)/bin/python benchmarks/training.py --backbone llama
+	$(VENV)/bin/python benchmarks/training.py --backbone llama --packing stream --only ce
+	$(VENV)/bin/python benchmarks/profile_training.py
+	$(VENV)/bin/python benchmarks/profile_training.py --backbone llama
+	$(VENV)/bin/python benchmarks/kernels.py
 	$(VENV)/bin/python benchmarks/beam_search.py
 
 clean: ## Remove the environments, caches and the demo's output; runs stay

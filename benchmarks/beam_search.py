@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
+from constrained_generation import ConstrainedGenerator
 from harness import (
     Contender,
     compare,
@@ -21,8 +21,7 @@ from harness import (
 )
 from jaxtyping import Int64
 from torch import Tensor
-from transformers_alternative import ConstrainedGenerator
-from workload import SEED, Sizes, batches, build_trainer, describe_data, load_data
+from workload import SEED, Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
 
 from beamwise.backbones import Tiger
 from beamwise.decoding import SearchResult, beam_search
@@ -142,10 +141,10 @@ def measure(
 
 def trained_backbone(data: RunData, sizes: Sizes, num_steps: int) -> Tiger:
     """A TIGER after some steps of cross-entropy: on fresh weights all items are nearly tied."""
-    with TemporaryDirectory() as out:
-        trainer = build_trainer(data, sizes, Path(out), "ce")
-        for index, rows in enumerate(batches(data, sizes.batch_size, num_steps)):
-            trainer._step(rows, index, num_steps)
+    trainer = build_trainer(data, sizes, Setting())
+    steps = steps_of_epoch(trainer, num_steps)
+    for index in range(num_steps):
+        trainer.step(steps, index)
     return cast(Tiger, trainer.backbone).eval()
 
 
@@ -167,7 +166,7 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     emit_environment()
     if chosen.run:
         run = open_run(chosen.run)
-        data, backbone = RunData.load(run.config.data), run.backbone
+        data, backbone = RunData.load(run.config.data), cast(Tiger, run.backbone)
         describe_data(run.config.data.folder, data)
     else:
         data = load_data(chosen.data, sizes)

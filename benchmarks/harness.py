@@ -53,7 +53,7 @@ def products(chosen: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def emit(kind: str, **values: Any) -> None:
-    """Print one JSON line; `kind` is environment, data, check, measurement or comparison."""
+    """Print one JSON line; `kind` says what it is: environment, check, comparison and so on."""
     print(json.dumps({"kind": kind, **values}), flush=True)
 
 
@@ -87,10 +87,11 @@ def emit_environment() -> None:
 def take_turns(
     benchmark: str, contenders: Mapping[str, Contender], repeats: int, unit: str
 ) -> dict[str, list[float]]:
-    """Rates of all contenders, in units a second, round by round: A B C, A B C, ...
+    """Rates of all contenders, in units a second, round by round: A B C, B C A, C A B, ...
 
     A processor drifts between speeds, so contenders alternate and only rates of one round are
-    compared. Round 0 is a warm-up and is not kept.
+    compared. Each begins a round in turn, as the first is the one that meets new sizes. Round 0 is
+    a warm-up and is not kept.
 
     Raises:
         ValueError: If there are no rounds to time.
@@ -99,7 +100,10 @@ def take_turns(
         raise ValueError(f"repeats must be >= 1, got {repeats}: time at least one round")
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):
-        for name, contender in contenders.items():
+        begins = turn % len(contenders)
+        order = [*contenders][begins:] + [*contenders][:begins]
+        for name in order:
+            contender = contenders[name]
             begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
             units = contender(turn)
             rate = units / (time.perf_counter() - begin)
@@ -116,7 +120,7 @@ def compare(
     alternative: list[float],
     *,
     unit: str,
-    target: float,
+    target: float | None,
     **details: Any,
 ) -> None:
     """Print the comparison: the medians, and the median of the ratios of each round."""
@@ -129,7 +133,32 @@ def compare(
         unit=unit,
         ratio=round(ratio, 2),
         target=target,
-        met=ratio >= target,
+        met=None if target is None else ratio >= target,
+        **details,
+    )
+
+
+def compare_times(
+    benchmark: str, one: list[float], other: list[float], *, limit: float | None, **details: Any
+) -> None:
+    """Print how many times as long a unit of `one` takes as a unit of `other`, at most `limit`.
+
+    Args:
+        benchmark: What is compared.
+        one: Rates, in units a second, round by round.
+        other: Rates of the same rounds.
+        limit: What the median of the rounds' ratios may reach; None where nothing is asked.
+        details: More to print.
+    """
+    ratio = statistics.median(b / a for a, b in zip(one, other, strict=True))
+    emit(
+        "comparison",
+        benchmark=benchmark,
+        ms=round(1000 / statistics.median(one), 3),
+        ms_of_other=round(1000 / statistics.median(other), 3),
+        ratio=round(ratio, 3),
+        limit=None if limit is None else round(limit, 3),
+        met=None if limit is None else ratio <= limit,
         **details,
     )
 

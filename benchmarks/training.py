@@ -1,238 +1,163 @@
-"""Training speed and memory of TIGER beside the usual `transformers` training."""
+"""Training speed and memory beside the usual `transformers` training, and of our objectives."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import torch
+from alternative_training import AlternativeTrainer, check_losses, comparable_rows
 from harness import (
     Contender,
     compare,
-    emit,
+    compare_times,
     emit_environment,
     parser,
-    peak_memory,
     products,
     take_turns,
     use_threads,
 )
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
+from matrix_products import multiply_adds
 from torch import Tensor
-from transformers_alternative import Tokenizer, cross_entropy, pairwise
-from workload import Sizes, batches, build_trainer, describe_data, load_data
+from training_memory import measure_memory
+from workload import Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
 
-from beamwise.backbones import Tiger
-from beamwise.objectives.prefix_alignment import PairwisePrefixAlignment
-from beamwise.scoring import Scorer, TrainingBatch
-from beamwise.sequences.negatives import sample_negatives
+from beamwise.backbones import BACKBONES
+from beamwise.objectives import OBJECTIVES
 from beamwise.training.loop import Trainer
 from beamwise.training.run_data import RunData
 
 TARGETS = {
-    ("ce", "fp32"): 2.5,
-    ("ce", "bf16"): 3.5,
-    ("apao-pairwise", "fp32"): 6.0,
-    ("apao-pairwise", "bf16"): 9.0,
+    "tiger, ce, fp32": 2.5,
+    "tiger, ce, bf16": 3.5,
+    "tiger, apao-pairwise, fp32": 6.0,
+    "tiger, apao-pairwise, bf16": 9.0,
+    "llama, ce, window, fp32": 2.5,
+    "llama, ce, stream, fp32": 12.0,
+    "llama, apao-pairwise, window, fp32": 3.0,
+    "llama, apao-pairwise, window, bf16": 4.0,
+    "llama, apao-pairwise, stream, fp32": 3.0,
+    "llama, apao-pairwise, stream, bf16": 4.0,
 }
 """How many times the alternative's examples a second ours must reach; bf16 is for AMX."""
-MEMORY_TARGET = 4.0
-"""GiB that a pairwise step of a whole batch may take."""
-LOSS_TOLERANCE = 1e-4
+SAME_PRICE = 1.1
+"""How many times as long as `ce` an objective may take that scores the target alone."""
+SAME_CANDIDATES = 1.3
+"""How many times as long as `apao-pairwise` one may take that scores the same candidates."""
+PRICE_OF_PRODUCTS = 1.3
+"""How many times as long as its share of multiply-adds `apao-pairwise` may take beside `ce`."""
 
 
-class AlternativeTrainer:
-    """Steps of the alternative, in train mode, with dropout, from a trainer's weights."""
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line asks for."""
 
-    def __init__(self, trainer: Trainer, num_at_once: int) -> None:
-        self.data = trainer.data
-        self.objective = trainer.objective
-        self.num_at_once = num_at_once
-        self.step_size = trainer.config.training.batch_size
-        self.num_negatives = trainer.config.negatives.count
-        self.model = cast(Tiger, trainer.backbone).to_huggingface().train()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=5e-4)
-        self.tokenizer = Tokenizer(trainer.data.catalog)
-        self._num_accumulated = 0
-
-    def train(self, rows: Int64[Tensor, " rows"]) -> int:
-        """Add the gradients of these examples, and step when a batch is full."""
-        for some in rows.split(self.num_at_once):
-            loss = self.loss(some, self.sample(some))
-            (loss * len(some) / self.step_size).backward()
-        self._num_accumulated += len(rows)
-        if self._num_accumulated >= self.step_size:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            self._num_accumulated = 0
-        return len(rows)
-
-    def sample(self, rows: Int64[Tensor, " rows"]) -> Int64[Tensor, "rows candidates"]:
-        """Leaves: the target, and where the objective has them, its negatives."""
-        catalog = self.data.catalog
-        targets = catalog.leaf_of_item[self.data.train.targets(rows)].long()
-        if not self.objective.needs.negatives:
-            return targets[:, None]
-        drawn = sample_negatives(targets, catalog.num_leaves, self.num_negatives)
-        return torch.cat((targets[:, None], drawn), 1)
-
-    def loss(
-        self, rows: Int64[Tensor, " rows"], candidates: Int64[Tensor, "rows candidates"]
-    ) -> Float[Tensor, ""]:
-        """The mean loss of some examples."""
-        inputs = self.tokenizer.collate(self.data.train.histories(rows))
-        tokens = self.data.catalog.leaf_tokens[candidates].long()
-        if isinstance(self.objective, PairwisePrefixAlignment):
-            return pairwise(self.model, inputs, tokens, beta=self.objective.beta)
-        return cross_entropy(self.model, inputs, tokens[:, 0])
+    objectives: Sequence[str]
+    precisions: Sequence[str]
+    repeats: int
 
 
-def ours(trainer: Trainer, steps: Sequence[Int64[Tensor, " rows"]]) -> Contender:
+def ours(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> Contender:
     """One optimiser step a round, as `beamwise train` makes it."""
-
-    def run(turn: int) -> int:
-        trainer._step(steps[turn], turn, len(steps))
-        return len(steps[turn])
-
-    return run
+    return lambda turn: trainer.step(steps, turn)["targets"]
 
 
 def alternative(
-    trainer: AlternativeTrainer, steps: Sequence[Int64[Tensor, " rows"]], num_examples: int
+    trainer: AlternativeTrainer, steps: list[Int64[Tensor, " rows"]], num_examples: int | None
 ) -> Contender:
-    """The first examples of the same step a round."""
-    return lambda turn: trainer.train(steps[turn][:num_examples])
+    """The same step's targets a round, or the first of them."""
+    return lambda turn: trainer.train(trainer.targets(steps[turn])[:num_examples])
 
 
-@torch.no_grad()
-def check_losses(
-    benchmark: str, mine: Trainer, theirs: AlternativeTrainer, rows: Int64[Tensor, " rows"]
-) -> None:
-    """Print that both sides have the same loss on the same weights, without dropout.
-
-    Raises:
-        RuntimeError: If they do not: then their times cannot be compared.
-    """
-    candidates = theirs.sample(rows)
-    histories = mine.data.train.histories(rows)
-    for module in (mine.backbone, mine.objective, theirs.model):
-        module.eval()
-    backbone = cast(Tiger, mine.backbone)
-    batch = TrainingBatch.assemble(backbone, mine.data.catalog, histories, candidates)
-    losses, _ = mine.objective(Scorer(backbone)(batch, mine.objective.needs))
-    loss_ours, loss_alternative = float(losses.mean()), float(theirs.loss(rows, candidates))
-    theirs.model.train()
-    difference = abs(loss_ours - loss_alternative)
-    emit(
-        "check",
-        benchmark=benchmark,
-        loss_ours=loss_ours,
-        loss_alternative=loss_alternative,
-        difference=difference,
-        tolerance=LOSS_TOLERANCE,
-        equal=difference <= LOSS_TOLERANCE,
-    )
-    if not difference <= LOSS_TOLERANCE:
-        raise RuntimeError(
-            f"{benchmark}: the loss is {loss_ours} here and {loss_alternative} in the alternative"
-        )
-
-
-def measure_speed(
-    objective: str,
-    data: RunData,
-    sizes: Sizes,
-    precisions: Sequence[str],
-    repeats: int,
-) -> None:
-    """Check and time one objective in the precisions asked for."""
-    num_examples = sizes.batch_size if objective == "ce" else sizes.pairwise_examples
-    steps = batches(data, sizes.batch_size, repeats + 1)
-    with TemporaryDirectory() as out:
-        trainers = {
-            precision: build_trainer(data, sizes, Path(out), objective, precision)
-            for precision in precisions
-        }
-        first = next(iter(trainers.values()))
-        other = AlternativeTrainer(first, num_examples)
-        check_losses(objective, first, other, steps[0][:num_examples])
-        contenders = {"alternative-fp32": alternative(other, steps, num_examples)}
-        contenders |= {f"ours-{name}": ours(trainer, steps) for name, trainer in trainers.items()}
-        rates = take_turns(objective, contenders, repeats, "examples/s")
-    for precision in precisions:
+def measure_speed(data: RunData, sizes: Sizes, setting: Setting, chosen: Chosen) -> None:
+    """Check and time one objective beside the alternative in the precisions asked for."""
+    trainers = {
+        precision: build_trainer(data, sizes, replace(setting, precision=precision))
+        for precision in chosen.precisions
+    }
+    first = next(iter(trainers.values()))
+    steps = steps_of_epoch(first, chosen.repeats + 1)
+    is_pairwise = first.objective.needs.negatives
+    num_examples = sizes.pairwise_examples if is_pairwise else None
+    other = AlternativeTrainer(first, num_examples or sizes.batch_size)
+    rows = comparable_rows(first, other.num_at_once)
+    check_losses(f"{setting.backbone}, {setting.objective}", first, other, rows)
+    contenders = {"alternative-fp32": alternative(other, steps, num_examples)}
+    contenders |= {f"ours-{name}": ours(trainer, steps) for name, trainer in trainers.items()}
+    rates = take_turns(str(setting), contenders, chosen.repeats, "examples/s")
+    for precision in chosen.precisions:
+        name = str(replace(setting, precision=precision))
         compare(
-            f"tiger training, {objective}, {precision}",
+            f"training, {name}",
             rates[f"ours-{precision}"],
             rates["alternative-fp32"],
             unit="examples/s",
-            target=TARGETS[objective, precision],
-            alternative_at_once=num_examples,
+            target=TARGETS.get(name),
+            alternative_at_once=other.num_at_once,
         )
 
 
-def measure_memory(folder: Path | None, sizes: Sizes) -> None:
-    """Peak memory of a pairwise step of a whole batch: ours measured, theirs extrapolated."""
-    mine = peak_memory(our_step, folder, sizes)
-    few, more = sizes.memory_examples
-    low, high = (peak_memory(alternative_step, folder, sizes, count) for count in (few, more))
-    slope = (high - low) / (more - few)
-    extrapolated = low + slope * (sizes.batch_size - few)
-    emit(
-        "measurement",
-        benchmark="tiger peak memory, apao-pairwise",
-        contender="alternative-fp32",
-        gib={str(few): round(low, 3), str(more): round(high, 3)},
-        note="GiB by examples at once; the comparison extends the line through both to the batch",
-    )
-    emit(
-        "comparison",
-        benchmark=f"tiger peak memory, apao-pairwise, batch {sizes.batch_size}, fp32",
-        ours=round(mine, 3),
-        alternative=round(extrapolated, 1),
-        alternative_is=f"extrapolated from {few} and {more} examples at once",
-        unit="GiB above the loaded program and data",
-        ratio=round(extrapolated / mine, 1),
-        target=MEMORY_TARGET,
-        met=mine < MEMORY_TARGET,
-    )
+def base_of(objective: str) -> str | None:
+    """The objective whose time this one's is compared with; None for `ce`."""
+    if objective == "ce":
+        return None
+    config = OBJECTIVES[objective].Config()
+    has_negatives = OBJECTIVES[objective](config).needs.negatives
+    return "apao-pairwise" if has_negatives and objective != "apao-pairwise" else "ce"
 
 
-def our_step(folder: Path | None, sizes: Sizes) -> Callable[[], object]:
-    """One pairwise step of a batch, the model and the optimiser's state included."""
-    data = load_data(folder, sizes)
-    steps = batches(data, sizes.batch_size, 1)
+def measure_prices(
+    data: RunData, sizes: Sizes, setting: Setting, base: str, chosen: Chosen
+) -> None:
+    """Time some of our objectives beside the one that they build on, on the same rows.
 
-    def work() -> None:
-        with TemporaryDirectory() as out:
-            ours(build_trainer(data, sizes, Path(out), "apao-pairwise"), steps)(0)
-
-    return work
-
-
-def alternative_step(folder: Path | None, sizes: Sizes, num_examples: int) -> Callable[[], object]:
-    """The same of the alternative, on fewer examples padded as a whole batch is."""
-    data = load_data(folder, sizes)
-    longest = data.train.history_lengths.argmax()[None]
-    rows = torch.cat((longest, batches(data, sizes.batch_size, 1)[0][: num_examples - 1]))
-
-    def work() -> None:
-        with TemporaryDirectory() as out:
-            step = replace(sizes, batch_size=num_examples)
-            trainer = build_trainer(data, step, Path(out), "apao-pairwise")
-            AlternativeTrainer(trainer, num_examples).train(rows)
-
-    return work
+    Args:
+        data: Of the trainers.
+        sizes: Of the model and the steps.
+        setting: Backbone, precision and packing.
+        base: The objective to compare with.
+        chosen: The objectives, and how many rounds.
+    """
+    names = (base, *chosen.objectives)
+    trainers = {
+        name: build_trainer(data, sizes, replace(setting, objective=name)) for name in names
+    }
+    steps = steps_of_epoch(trainers[base], chosen.repeats + 1)
+    counts = {
+        name: multiply_adds(lambda trainer=trainer: trainer.step(steps, 0))
+        for name, trainer in trainers.items()
+    }
+    contenders = {name: ours(trainer, steps) for name, trainer in trainers.items()}
+    rates = take_turns(f"{setting.backbone}, over {base}", contenders, chosen.repeats, "examples/s")
+    num_targets = int(trainers[base].packs.sizes[steps[0]].sum())
+    for name in chosen.objectives:
+        ratio = counts[name] / counts[base]
+        limit = SAME_PRICE if base == "ce" else SAME_CANDIDATES
+        if name == "apao-pairwise":
+            limit = PRICE_OF_PRODUCTS * ratio
+        compare_times(
+            f"time an example, {replace(setting, objective=name)}, over {base}",
+            rates[name],
+            rates[base],
+            limit=limit,
+            multiply_adds_ratio=round(ratio, 3),
+            million_multiply_adds=round(counts[name] / num_targets / 1e6, 1),
+            million_multiply_adds_of_other=round(counts[base] / num_targets / 1e6, 1),
+        )
 
 
 def options() -> argparse.ArgumentParser:
     """The command line."""
-    described = parser("Time TIGER's training beside the usual transformers training.")
-    described.add_argument("--only", choices=("ce", "apao-pairwise"), help="one objective")
+    described = parser("Time training beside the usual transformers training.")
+    described.add_argument("--backbone", choices=tuple(BACKBONES), default="tiger")
+    described.add_argument("--only", choices=tuple(OBJECTIVES), help="one objective")
+    described.add_argument(
+        "--packing",
+        choices=("window", "stream"),
+        default="window",
+        help="of llama: exact histories, or longer ones and faster (default window)",
+    )
     described.add_argument(
         "--pairwise-examples", type=int, help="the alternative's examples at once (default 16)"
     )
@@ -241,21 +166,28 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> None:
     """Check, time and weigh what the command line asks for."""
-    chosen = options().parse_args(arguments)
+    given = options().parse_args(arguments)
     sizes = sizes or Sizes()
-    if chosen.pairwise_examples:
-        sizes = replace(sizes, pairwise_examples=chosen.pairwise_examples)
-    use_threads(chosen.threads)
+    if given.pairwise_examples:
+        sizes = replace(sizes, pairwise_examples=given.pairwise_examples)
+    use_threads(given.threads)
     emit_environment()
-    data = load_data(chosen.data, sizes)
-    describe_data(chosen.data, data)
-    precisions = (chosen.precision,) if chosen.precision else ("fp32", "bf16")
-    objectives = (chosen.only,) if chosen.only else ("ce", "apao-pairwise")
-    with products(chosen):
-        for objective in objectives:
-            measure_speed(objective, data, sizes, precisions, chosen.repeats)
+    data = load_data(given.data, sizes)
+    describe_data(given.data, data)
+    objectives = (given.only,) if given.only else tuple(OBJECTIVES)
+    precisions = (given.precision,) if given.precision else ("fp32", "bf16")
+    chosen = Chosen(objectives, precisions, given.repeats)
+    setting = Setting(given.backbone, packing=given.packing)
+    with products(given):
+        for objective in [name for name in ("ce", "apao-pairwise") if name in objectives]:
+            compared = replace(setting, objective=objective, as_alternative=True)
+            measure_speed(data, sizes, compared, chosen)
+        for base in ("ce", "apao-pairwise"):
+            over = [name for name in objectives if base_of(name) == base]
+            if over:
+                measure_prices(data, sizes, setting, base, replace(chosen, objectives=over))
     if "apao-pairwise" in objectives:
-        measure_memory(chosen.data, sizes)
+        measure_memory(given.data, sizes, given.backbone)
 
 
 if __name__ == "__main__":

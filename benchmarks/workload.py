@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import gettempdir
 
 import torch
 from harness import emit
 from jaxtyping import Int64
 from torch import Tensor
 
-from beamwise.backbones import Tiger, TigerConfig
+from beamwise.backbones import BACKBONES, AnyBackboneConfig, build_backbone
 from beamwise.config import parse_config
 from beamwise.data.dataset import Dataset
 from beamwise.data.sources import SemanticIdJsonConfig, SimulatedShopConfig, read_source
 from beamwise.data.splitting import leave_one_out, sequences_of, training_part
-from beamwise.objectives import OBJECTIVES
-from beamwise.sequences.batches import epoch_order
 from beamwise.sequences.windows import Windows
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
 from beamwise.training.config import RunConfig
 from beamwise.training.loop import Trainer
+from beamwise.training.reference import build_reference
 from beamwise.training.run_data import RunData
+from beamwise.training.stages import stages_of
 
 MAX_HISTORY = 20
 SEED = 0
@@ -32,7 +34,10 @@ SEED = 0
 class Sizes:
     """How much work a round is; the defaults are those of the published setting."""
 
-    backbone: TigerConfig = field(default_factory=TigerConfig)
+    backbones: Mapping[str, AnyBackboneConfig] = field(
+        default_factory=lambda: {name: kind.Config() for name, kind in BACKBONES.items()}
+    )
+    """By name."""
     batch_size: int = 128
     """Training examples of an optimiser step, and users searched together."""
     num_negatives: int = 100
@@ -42,6 +47,23 @@ class Sizes:
     """Examples at once at which the alternative's memory is measured."""
     beam_width: int = 20
     num_shop_users: int = 3_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and how."""
+
+    backbone: str = "tiger"
+    objective: str = "ce"
+    precision: str = "fp32"
+    packing: str = "window"
+    as_alternative: bool = False
+    """With equal prefix weights, which the alternative has as well; else the objective's own."""
+
+    def __str__(self) -> str:
+        """As the lines name it; packing only where there is a choice."""
+        packing = (self.packing,) if BACKBONES[self.backbone].causal_context else ()
+        return ", ".join((self.backbone, self.objective, *packing, self.precision))
 
 
 def load_data(folder: Path | None, sizes: Sizes) -> RunData:
@@ -67,21 +89,24 @@ def describe_data(folder: Path | None, data: RunData) -> None:
     )
 
 
-def build_trainer(
-    data: RunData, sizes: Sizes, out: Path, objective: str, precision: str = "fp32"
-) -> Trainer:
+def build_trainer(data: RunData, sizes: Sizes, setting: Setting) -> Trainer:
     """What `beamwise train` runs, over fresh weights, without a word on disk while it steps."""
     never = 10**9
+    nowhere = Path(gettempdir())
+    objective = {"name": setting.objective}
+    if setting.as_alternative and setting.objective.startswith("apao"):
+        objective["prefix_weights"] = "uniform"
     settings = {
-        "out": out,
-        "data": {"folder": out, "max_history": MAX_HISTORY},
-        "backbone": sizes.backbone.model_dump(),
-        "objective": objective_settings(objective),
+        "out": nowhere,
+        "data": {"folder": nowhere, "max_history": MAX_HISTORY},
+        "backbone": sizes.backbones[setting.backbone].model_dump(),
+        "objective": objective,
         "negatives": {"count": sizes.num_negatives},
         "training": {
             "batch_size": sizes.batch_size,
             "micro_batch_size": sizes.batch_size,
-            "precision": precision,
+            "precision": setting.precision,
+            "packing": setting.packing,
             "seed": SEED,
             "checkpoint_steps": never,
             "log_steps": never,
@@ -89,31 +114,25 @@ def build_trainer(
     }
     config = parse_config(RunConfig, settings, source="benchmark")
     torch.manual_seed(SEED)
-    backbone = Tiger(config.backbone, data.catalog.vocab_size)
-    build_objective = OBJECTIVES[objective]
-    return Trainer(config, data, backbone, build_objective(config.objective))
+    backbone = build_backbone(config.backbone, data.catalog.vocab_size)
+    (stage,) = stages_of(config)
+    reference = build_reference(stage.objective.needs.reference, backbone, data.catalog)
+    return Trainer(config, data, backbone, replace(stage, reference=reference))
 
 
-def objective_settings(objective: str) -> dict[str, str]:
-    """The settings of `objective`, with prefix weights that the alternative has as well."""
-    weights = {"prefix_weights": "uniform"} if objective != "ce" else {}
-    return {"name": objective, **weights}
-
-
-def batches(data: RunData, batch_size: int, count: int) -> list[Int64[Tensor, " rows"]]:
-    """Random training rows of `count` steps, no row in two of them.
+def steps_of_epoch(trainer: Trainer, count: int) -> list[Int64[Tensor, " rows"]]:
+    """The rows of the first steps of an epoch, full ones.
 
     Raises:
         ValueError: If there are too few rows.
     """
-    steps = epoch_order(len(data.train), SEED, epoch=0).split(batch_size)
-    num_full = len(data.train) // batch_size
+    num_full = len(trainer.packs.targets) // trainer.config.training.batch_size
     if num_full < count:
         raise ValueError(
-            f"{len(data.train)} training examples make {num_full} batches of {batch_size}, "
-            f"{count} are needed: lower the repeats or steps, or give more data"
+            f"{len(trainer.packs.targets)} training examples make {num_full} steps, {count} are "
+            "needed: lower the repeats or steps, or give more data"
         )
-    return list(steps[:count])
+    return trainer.steps(epoch=0)[:count]
 
 
 def _split(dataset: Dataset) -> RunData:
