@@ -104,7 +104,7 @@ def test_rows_come_in_the_order_asked_for():
 
 
 def test_what_cannot_be_packed_is_refused():
-    with pytest.raises(ValueError, match=r"rows of 5 items .* stream_items to at least .* = 6"):
+    with pytest.raises(ValueError, match=r"rows of 5 items .*stream_items to at least .* = 6"):
         packed_stream(windows_of([3], max_history=3), longest=5)
     windows = windows_of([3], max_history=3)
     windows.positions[0] = 0
