@@ -39,20 +39,20 @@ class DividesByZero(Sound):
 
 
 class ReadsEveryCandidate(Sound):
-    def preference_loss(self, log_ratios, counts, log_weights):
-        return super().preference_loss(log_ratios, None, log_weights)
+    def preference_loss(self, log_ratios, counts, log_weights, *, beta):
+        return super().preference_loss(log_ratios, None, log_weights, beta=beta)
 
 
 class ReadsWithoutGradient(Sound):
-    def preference_loss(self, log_ratios, counts, log_weights):
-        loss = super().preference_loss(log_ratios, counts, log_weights)
+    def preference_loss(self, log_ratios, counts, log_weights, *, beta):
+        loss = super().preference_loss(log_ratios, counts, log_weights, beta=beta)
         return loss * log_ratios[:, 1:].detach().abs().sum(1)
 
 
 class PrefersEarlyNegatives(Sound):
-    def preference_loss(self, log_ratios, counts, log_weights):
+    def preference_loss(self, log_ratios, counts, log_weights, *, beta):
         earlier = torch.linspace(1.0, 2.0, log_ratios.shape[1], dtype=log_ratios.dtype)
-        return super().preference_loss(log_ratios * earlier, counts, log_weights)
+        return super().preference_loss(log_ratios * earlier, counts, log_weights, beta=beta)
 
 
 class LooksAtOthers(Sound):

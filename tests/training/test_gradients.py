@@ -1,11 +1,8 @@
-import multiprocessing
-import os
-import socket
-
 import pytest
 import torch
 
 from beamwise.backbones import build_backbone
+from beamwise.testing.processes import run_together
 from beamwise.training.loop import Trainer
 from beamwise.training.run_data import RunData
 from beamwise.training.stages import stages_of
@@ -74,19 +71,10 @@ def test_bf16_training_stays_near_fp32(make_config):
     assert losses[1] == pytest.approx(losses[0], rel=0.02)  # bf16 keeps 8 bits
 
 
-def _process(rank, port, config, queue):
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-        "ACCELERATE_USE_CPU": "true",
-    }
-    torch.set_num_threads(1)
+def _gradients_as_arrays(config):
+    """`gradients` in what passes between processes."""
     loss, found = gradients(config)
-    torch.distributed.destroy_process_group()
-    queue.put((rank, loss, {name: value.numpy() for name, value in found.items()}))
+    return loss, {name: value.numpy() for name, value in found.items()}
 
 
 @pytest.mark.slow
@@ -108,19 +96,7 @@ def test_two_processes_have_the_gradients_of_one(make_config, backbone, objectiv
         backbone={"name": backbone} | NO_DROPOUT,
         training={"micro_batch_size": size, "chunk_size": size},
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [
-        context.Process(target=_process, args=(rank, port, config, queue)) for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    results = [queue.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join(timeout=30)
+    together = run_together(_gradients_as_arrays, config)
     alone = gradients(config)
-    for _, loss, found in results:
+    for loss, found in together:
         assert_same((loss, {name: torch.from_numpy(g) for name, g in found.items()}), alone)

@@ -1,9 +1,7 @@
 import json
-import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
@@ -13,6 +11,7 @@ import torch
 
 from beamwise import Catalog
 from beamwise.config import write_config
+from beamwise.testing.processes import run_together
 from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_data, tiny_run
 from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
@@ -273,19 +272,9 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(make_co
     assert steps == list(range(1, len(steps) + 1))
 
 
-def _process(rank, port, config, queue):
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-        "ACCELERATE_USE_CPU": "true",
-    }
-    torch.set_num_threads(1)
+def _train_and_count(config):
     train(config)
-    queue.put(torch.distributed.get_world_size())
-    torch.distributed.destroy_process_group()
+    return torch.distributed.get_world_size()
 
 
 @pytest.mark.slow
@@ -296,19 +285,7 @@ def test_two_processes_train_one_run(make_config, tmp_path):
         "stages": ({"objective": {"name": "ce"}}, {"objective": {"name": "s-dpo"}}),
     }
     config = make_config(out=tmp_path / "two", **groups)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [
-        context.Process(target=_process, args=(rank, port, config, queue)) for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    assert [queue.get(timeout=240) for _ in processes] == [2, 2]
-    for process in processes:
-        process.join(timeout=30)
+    assert run_together(_train_and_count, config) == [2, 2]
     alone = train(make_config(out=tmp_path / "one", **groups))
     ours, theirs = (read_metrics(f / "metrics.jsonl", "epoch") for f in (config.out, alone))
     assert len(ours) == len(theirs) == 2

@@ -58,12 +58,4 @@ class DMPO(Preference):
     """`dmpo_loss`, alone or beside cross-entropy."""
 
     Config = DMPOConfig
-
-    def preference_loss(
-        self,
-        log_ratios: Float[Tensor, "batch candidates"],
-        counts: Bool[Tensor, "batch candidates"] | None,
-        log_weights: Float[Tensor, "batch candidates"] | None,
-    ) -> Float[Tensor, " batch"]:
-        """`dmpo_loss` with the `beta` of the settings."""
-        return dmpo_loss(log_ratios, counts, log_weights, beta=self.config.beta)
+    preference_loss = staticmethod(dmpo_loss)

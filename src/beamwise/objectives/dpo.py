@@ -57,12 +57,4 @@ class DPO(Preference):
     """`dpo_loss`, alone or beside cross-entropy."""
 
     Config = DPOConfig
-
-    def preference_loss(
-        self,
-        log_ratios: Float[Tensor, "batch candidates"],
-        counts: Bool[Tensor, "batch candidates"] | None,
-        log_weights: Float[Tensor, "batch candidates"] | None,
-    ) -> Float[Tensor, " batch"]:
-        """`dpo_loss` with the `beta` of the settings."""
-        return dpo_loss(log_ratios, counts, log_weights, beta=self.config.beta)
+    preference_loss = staticmethod(dpo_loss)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -98,6 +97,22 @@ class PreferenceConfig(OneStageConfig):
         return reference
 
 
+@runtime_checkable
+class PreferenceLoss(Protocol):
+    """A preference over whole items, as a pure function."""
+
+    def __call__(
+        self,
+        log_ratios: Float[Tensor, "batch candidates"],
+        counts: Bool[Tensor, "batch candidates"] | None = None,
+        log_weights: Float[Tensor, "batch candidates"] | None = None,
+        *,
+        beta: float,
+    ) -> Float[Tensor, " batch"]:
+        """The loss of every target; 0 where no negative counts."""
+        ...
+
+
 class Preference(Objective):
     """A loss that wants the target preferred to its negatives, as whole items.
 
@@ -105,6 +120,8 @@ class Preference(Objective):
 
     per target. Negatives are the candidates that `CandidateScores.is_item` says are other items.
     """
+
+    preference_loss: ClassVar[PreferenceLoss]
 
     def __init__(self, config: PreferenceConfig) -> None:
         super().__init__()
@@ -119,15 +136,6 @@ class Preference(Objective):
             temperature=config.temperature,
         )
 
-    @abstractmethod
-    def preference_loss(
-        self,
-        log_ratios: Float[Tensor, "batch candidates"],
-        counts: Bool[Tensor, "batch candidates"] | None,
-        log_weights: Float[Tensor, "batch candidates"] | None,
-    ) -> Float[Tensor, " batch"]:
-        """The loss of every target; 0 where no negative counts."""
-
     def forward(
         self, scores: CandidateScores
     ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
@@ -140,7 +148,9 @@ class Preference(Objective):
         log_weights = scores.log_weights
         if log_weights is not None:
             log_weights = item_log_weights(log_weights, scores.counts)
-        own_loss = self.preference_loss(log_ratios, scores.is_item, log_weights)
+        own_loss = self.preference_loss(
+            log_ratios, scores.is_item, log_weights, beta=self.config.beta
+        )
         loss, metrics = one_stage_loss(scores, own_loss, self.config)
         rewards = self.config.beta * log_ratios.detach()
         return loss, metrics | preference_metrics(rewards, scores.log_probs, scores.is_item)
