@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -90,9 +89,10 @@ def emit_peaks(precisions: Sequence[str]) -> dict[str, float]:
 
 
 def parts_of_time(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> dict[str, float]:
-    """The share of each part in the time of a step, as torch's profiler has it."""
+    """The share of each part in the time of the steps after the first, by torch's profiler."""
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
-        trainer.step(steps, 0)
+        for index in range(1, len(steps)):
+            trainer.step(steps, index)
     times: Counter[str] = Counter()
     for event in recorded.key_averages():
         times[_part_of(event.key)] += event.self_cpu_time_total
@@ -100,11 +100,12 @@ def parts_of_time(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> dict
     return {part: round(times[part] / total, 3) for part in (*PARTS, BOOKKEEPING)}
 
 
-def seconds_of_batches(trainer: Trainer, rows: Int64[Tensor, " rows"]) -> float:
-    """How long it takes to make the batches of a step, negatives and trees included."""
+def seconds_of_batches(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> float:
+    """How long it takes to make the batches of some steps, negatives and trees included."""
     begin = time.perf_counter()
-    for _ in trainer.source.batches(trainer.packs, rows, 0):
-        pass
+    for rows in steps:
+        for _ in trainer.source.batches(trainer.packs, rows, 0):
+            pass
     return time.perf_counter() - begin
 
 
@@ -115,19 +116,17 @@ def profile_setting(
     trainer = build_trainer(data, sizes, setting)
     steps = steps_of_epoch(trainer, repeats + 1)
     seen = BatchesSeen(trainer)
+    trainer.step(steps, 0)
+    timed = range(1, repeats + 1)  # steps differ in their work: count those that are timed
     with RecordedProducts() as recorded:
-        trainer.step(steps, 0)
-    targets = int(trainer.packs.sizes[steps[0]].sum())
-    seconds, rates = [], []
-    for index in range(1, repeats + 1):
-        begin = time.perf_counter()
-        count = trainer.step(steps, index)["targets"]
-        seconds.append(time.perf_counter() - begin)
-        rates.append(count / seconds[-1])
+        targets = sum(trainer.step(steps, index)["targets"] for index in timed)
+    begin = time.perf_counter()
+    for index in timed:
+        trainer.step(steps, index)
+    rate = targets / (time.perf_counter() - begin)
     flops = 2 * recorded.multiply_adds / targets
     with fast_cpu_products():
         alone = recorded.seconds_alone()
-    rate = statistics.median(rates)
     achieved = 1e-9 * flops * rate
     attainable = 1e-9 * flops * targets / alone
     shares = parts_of_time(trainer, steps)
@@ -140,9 +139,9 @@ def profile_setting(
         "gflops_of_a_square": round(peaks[setting.precision], 1),
         "share_of_peak": round(achieved / peaks[setting.precision], 3),
         "shares_of_time": shares,
-        "making_batches": round(seconds_of_batches(trainer, steps[0]) * rate / targets, 3),
+        "making_batches": round(seconds_of_batches(trainer, steps[1:]) * rate / targets, 3),
         "padding": seen.shares(),
-        "chunks_a_step": round(seen.sums["chunks"] / (repeats + 2), 1),
+        "chunks_a_step": round(seen.sums["chunks"] / (3 * repeats + 1), 1),
     }
     emit("profile", setting=str(setting), **line)
 

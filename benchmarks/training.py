@@ -124,13 +124,14 @@ def measure_prices(
         name: build_trainer(data, sizes, replace(setting, objective=name)) for name in names
     }
     steps = steps_of_epoch(trainers[base], chosen.repeats + 1)
+    timed = range(1, chosen.repeats + 1)
     counts = {
-        name: multiply_adds(lambda trainer=trainer: trainer.step(steps, 0))
+        name: multiply_adds(lambda trainer=trainer: [trainer.step(steps, turn) for turn in timed])
         for name, trainer in trainers.items()
     }
     contenders = {name: ours(trainer, steps) for name, trainer in trainers.items()}
     rates = take_turns(f"{setting.backbone}, over {base}", contenders, chosen.repeats, "examples/s")
-    num_targets = int(trainers[base].packs.sizes[steps[0]].sum())
+    num_targets = sum(int(trainers[base].packs.sizes[steps[turn]].sum()) for turn in timed)
     for name in chosen.objectives:
         ratio = counts[name] / counts[base]
         limit = SAME_PRICE if base == "ce" else SAME_CANDIDATES
