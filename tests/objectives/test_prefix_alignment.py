@@ -193,7 +193,7 @@ def test_mean_over_the_batch_is_the_papers_loss(name: str, make_scores) -> None:
     naive = 0.5 * token_loss + 0.6 * (weights * levels.mean(0)).sum()
     assert_same_value_and_gradient(loss.mean(), naive, scores)
     torch.testing.assert_close(metrics["cross_entropy"], token_loss.detach())
-    torch.testing.assert_close(metrics["prefix_loss_3"], levels.mean(0)[2].detach())
+    torch.testing.assert_close(metrics["prefix_loss_3"].value, levels.mean(0)[2].detach())
     torch.testing.assert_close(metrics["prefix_weight_3"], weights[2])
     torch.testing.assert_close(metrics["prefix_loss"], (weights @ levels.mean(0)).detach())
 

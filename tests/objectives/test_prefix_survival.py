@@ -88,7 +88,8 @@ def test_one_place_is_cross_entropy_of_every_prefix() -> None:
     counts = legal_logits_of(scores).counts > 0
     prefixes = -legal_log_probs(legal_logits_of(scores)).cumsum(1)
     torch.testing.assert_close(loss, (prefixes * counts).sum(1) / counts.sum(1))
-    torch.testing.assert_close(metrics["prefix_loss_2"], prefixes[counts[:, 1], 1].detach().mean())
+    logged = metrics["prefix_loss_2"].value
+    torch.testing.assert_close(logged, prefixes[counts[:, 1], 1].detach().mean())
 
 
 def test_certain_and_hopeless_prefixes_stay_finite() -> None:
@@ -128,3 +129,10 @@ def test_without_legal_logits_is_refused() -> None:
     scores: CandidateScores = random_scores()
     with pytest.raises(ValueError, match="need the legal tokens' logits"):
         PrefixSurvival(PrefixSurvivalConfig())(scores)
+
+
+def test_it_logs_the_prefixes_that_it_proves_nothing_of() -> None:
+    # K = 2 is proved above P = 1/3: 1/2 and 1/2 * 1/4 for one target, 3/4 and no token for the other
+    scores = legal_scores([[[0.0, 0.0], [0.0, math.log(3)]], [[math.log(3), 0.0]]])
+    _, metrics = PrefixSurvival(PrefixSurvivalConfig(beam_width=2))(scores)
+    assert [float(metrics[f"unproved_{length}"]) for length in (1, 2)] == [0.0, 1.0]

@@ -1,5 +1,6 @@
 import torch
 
+from beamwise.objectives.base import Mean
 from beamwise.training.metrics_log import Means, MetricsLog, read_metrics
 
 
@@ -29,6 +30,14 @@ def test_other_processes_write_nothing(tmp_path):
     log = MetricsLog(tmp_path / "metrics.jsonl", enabled=False)
     log.write("step", {"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mean_of_some_targets_is_weighed_by_how_many_these_are():
+    means = Means()
+    means.add({"gap": Mean(torch.tensor(6.0), torch.tensor(2))}, 100)  # 6 / 2, of two
+    means.add({"gap": Mean(torch.tensor(0.0), torch.tensor(0))}, 100)  # of none
+    means.add({"gap": Mean(torch.tensor(1.0), torch.tensor(5))}, 1)
+    assert {name: float(value) for name, value in means.values().items()} == {"gap": 1.0}
 
 
 def test_means_weigh_batches_by_their_targets():

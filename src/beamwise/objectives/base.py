@@ -81,6 +81,28 @@ class CandidateScores:
     """As `log_probs`, of the reference and without gradient, where `Needs.reference` names one."""
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A mean to log that is not over all targets of a batch, so that batches add up rightly."""
+
+    total: Float[Tensor, ""]
+    count: Int64[Tensor, ""]
+    """What the mean is of; may be 0, and the mean then is 0."""
+
+    @property
+    def value(self) -> Float[Tensor, ""]:
+        """The mean, on the device."""
+        return self.total / self.count.clamp(min=1)
+
+    def __float__(self) -> float:
+        """The mean; waits for the device."""
+        return float(self.value)
+
+
+Metrics = dict[str, Float[Tensor, ""] | Mean]
+"""What an objective logs of a batch, detached; a plain number is a mean over all its targets."""
+
+
 class ObjectiveConfig(Config):
     """Settings that every objective has, beside its own `name: Literal[...]`."""
 
@@ -95,10 +117,8 @@ class Objective(nn.Module, ABC):
     needs: Needs
 
     @abstractmethod
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
-        """The loss of every target, in nats, and detached scalars to log; the caller averages."""
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
+        """The loss of every target, in nats, and what to log; the caller averages."""
 
     def check(self, num_levels: int) -> None:
         """Refuse a catalog of `num_levels` levels that the settings do not fit, by ValueError."""

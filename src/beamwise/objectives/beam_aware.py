@@ -14,6 +14,7 @@ from beamwise._segments import segment_kth_largest
 from beamwise.objectives.base import (
     CandidateScores,
     LegalLogits,
+    Metrics,
     Needs,
     Objective,
     ObjectiveConfig,
@@ -132,7 +133,7 @@ def pruning_metrics(
     legal: LegalLogits,
     gaps: Float[Tensor, "batch levels"],
     beam_width: Int64[Tensor, "#levels"],
-) -> dict[str, Float[Tensor, ""]]:
+) -> Metrics:
     """Per level: share of steps that can prune, share that prune the target, and by how much.
 
     Returns:
@@ -197,10 +198,12 @@ class BeamAware(Objective):
         """Refuse a catalog whose levels `beam_width` does not fit."""
         check_beam_width(self.config.beam_width, num_levels)
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
-        """The loss of every target, and where its tokens stand with the beam to log."""
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
+        """The loss of every target; what else is logged is `pruning_metrics` and the mean tokens.
+
+        `own_loss`, and `cross_entropy`, which is `cross_entropy_legal` where it runs over the legal
+        tokens.
+        """
         config, legal = self.config, legal_logits_of(scores)
         gaps = threshold_gaps(legal, self.widths)
         in_legal = config.softmax == "legal"
@@ -215,5 +218,6 @@ class BeamAware(Objective):
             added = torch.where(legal.counts > self.widths, config.weight * penalty, 0.0)
             loss = mean_of_counted(added - log_probs, counted)
         token_loss = mean_of_counted(-log_probs.detach(), counted)
-        metrics = {"cross_entropy": token_loss.mean(), "own_loss": loss.detach().mean()}
+        name = "cross_entropy_legal" if in_legal else "cross_entropy"
+        metrics: Metrics = {name: token_loss.mean(), "own_loss": loss.detach().mean()}
         return loss, metrics | pruning_metrics(legal, gaps, self.widths)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat, field_validator
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, Needs, Objective, ObjectiveConfig
+from beamwise.objectives.base import CandidateScores, Metrics, Needs, Objective, ObjectiveConfig
 from beamwise.objectives.level_metrics import level_means
 
 
@@ -85,9 +85,7 @@ class CrossEntropy(Objective):
                 f"{num_levels} levels: give one a level"
             )
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
         """`cross_entropy` of candidate 0; other candidates are ignored.
 
         What is logged is not weighted: `cross_entropy`, and `token_loss_t` of every level.

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from beamwise._segments import segment_logsumexp
 from beamwise.objectives.adaptive_temperature import AdaptiveTemperature
-from beamwise.objectives.base import CandidateScores, LegalLogits, Needs, Objective
+from beamwise.objectives.base import CandidateScores, LegalLogits, Metrics, Needs, Objective
+from beamwise.objectives.level_metrics import level_means
 from beamwise.objectives.one_stage import OneStageConfig, one_stage_loss
 
 Average = Literal["tokens", "branching"]
@@ -133,17 +134,22 @@ class MaskedSoftmax(Objective):
         if self.adaptive is not None:
             self.adaptive.begin_update(micro_batch=micro_batch)
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
-        """The loss of every target; `own_loss` to log, and `temperature` where it adapts."""
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
+        """The loss of every target.
+
+        Logged beside what `one_stage_loss` logs: `legal_token_loss_t`, the mean over the tokens of
+        level t that count, and `temperature` where it adapts.
+        """
         legal = legal_logits_of(scores)
         counted = counted_tokens(legal, self.config.average)
         if self.adaptive is None:
-            loss = mean_of_counted(-legal_log_probs(legal), counted)
-            return one_stage_loss(scores, loss, self.config)
-        temperature = self.adaptive(legal)
-        cooled = replace(legal, logits=legal.logits / temperature)
-        loss = temperature * mean_of_counted(-legal_log_probs(cooled), counted)
-        total, metrics = one_stage_loss(scores, loss, self.config)
-        return total, metrics | {"temperature": temperature}
+            losses = -legal_log_probs(legal)
+            total, metrics = one_stage_loss(scores, mean_of_counted(losses, counted), self.config)
+        else:
+            temperature = self.adaptive(legal)
+            cooled = replace(legal, logits=legal.logits / temperature)
+            losses = -legal_log_probs(cooled)
+            loss = temperature * mean_of_counted(losses, counted)
+            total, metrics = one_stage_loss(scores, loss, self.config)
+            metrics |= {"temperature": temperature}
+        return total, metrics | level_means("legal_token_loss", losses, counted)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, ObjectiveConfig
+from beamwise.objectives.base import CandidateScores, Metrics, ObjectiveConfig
 from beamwise.objectives.cross_entropy import cross_entropy
 
 
@@ -21,7 +21,7 @@ class OneStageConfig(ObjectiveConfig):
 
 def one_stage_loss(
     scores: CandidateScores, loss: Float[Tensor, " batch"], config: OneStageConfig
-) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
+) -> tuple[Float[Tensor, " batch"], Metrics]:
     """The sum that is trained on: ce_weight * CE + weight * loss.
 
     Args:
@@ -34,7 +34,10 @@ def one_stage_loss(
         and `own_loss`, the other loss before it is weighted.
     """
     token_loss = cross_entropy(scores.log_probs[:, 0], scores.counts[:, 0])
-    metrics = {"cross_entropy": token_loss.detach().mean(), "own_loss": loss.detach().mean()}
+    metrics: Metrics = {
+        "cross_entropy": token_loss.detach().mean(),
+        "own_loss": loss.detach().mean(),
+    }
     total = config.weight * loss
     # Left out, not multiplied by 0: a term without weight also costs no backward pass.
     return (total + config.ce_weight * token_loss if config.ce_weight else total), metrics

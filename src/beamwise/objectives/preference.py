@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, field_validator
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, Needs, Objective
+from beamwise.objectives.base import CandidateScores, Metrics, Needs, Objective
 from beamwise.objectives.competition import check_negatives
 from beamwise.objectives.level_metrics import masked_mean
 from beamwise.objectives.one_stage import OneStageConfig, one_stage_loss
@@ -136,9 +136,7 @@ class Preference(Objective):
             temperature=config.temperature,
         )
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
         """The loss of every target, and rewards and log-probabilities to log.
 
         Raises:
@@ -172,7 +170,7 @@ def preference_metrics(
     rewards: Float[Tensor, "batch candidates"],
     log_probs: Float[Tensor, "batch candidates levels"],
     counts: Bool[Tensor, "batch candidates"] | None,
-) -> dict[str, Float[Tensor, ""]]:
+) -> Metrics:
     """What shows whether preferences are learned, or only learned by making everything improbable.
 
     Args:

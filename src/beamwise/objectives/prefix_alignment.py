@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from beamwise.objectives.base import CandidateScores, Needs, Objective, ObjectiveConfig
+from beamwise.objectives.base import CandidateScores, Metrics, Needs, Objective, ObjectiveConfig
 from beamwise.objectives.beam_widths import BeamWidth, beam_widths, check_beam_width
 from beamwise.objectives.competition import competition_log_odds
 from beamwise.objectives.cross_entropy import cross_entropy, mean_one
@@ -184,7 +184,7 @@ class PrefixAlignment(Objective):
     @abstractmethod
     def prefix_losses(
         self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """L(m) of every target, 0 where it has no such prefix; and detached scalars to log."""
 
     def check(self, num_levels: int) -> None:
@@ -195,9 +195,7 @@ class PrefixAlignment(Objective):
         """Tell the weights whether the next batch opens a micro-batch, and an optimiser step."""
         self.prefix_weights.begin_update(micro_batch=micro_batch, step=step)
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
         """The loss of every target, and the loss and weight of every prefix length to log."""
         exists = scores.counts[:, 0]
         token_loss = cross_entropy(scores.log_probs[:, 0], exists)
@@ -220,7 +218,7 @@ class PointwisePrefixAlignment(PrefixAlignment):
 
     def prefix_losses(
         self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """`pointwise_prefix_losses` of the target, which can act on every prefix."""
         return pointwise_prefix_losses(scores.log_probs[:, 0], scores.counts[:, 0]), {}
 
@@ -246,7 +244,7 @@ class PairwisePrefixAlignment(PrefixAlignment):
 
     def prefix_losses(
         self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], dict[str, Float[Tensor, ""]]]:
+    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """`pairwise_prefix_losses` of the target against the candidates that count.
 
         The loss acts only on the share `prefix_contested_m` of target prefixes, those that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -9,10 +10,15 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, Needs, Objective
+from beamwise.objectives.base import CandidateScores, Metrics, Needs, Objective
 from beamwise.objectives.beam_widths import BeamWidth, beam_widths, check_beam_width
 from beamwise.objectives.level_metrics import level_means
-from beamwise.objectives.masked_softmax import counted_tokens, legal_logits_of, mean_of_counted
+from beamwise.objectives.masked_softmax import (
+    counted_tokens,
+    legal_log_probs,
+    legal_logits_of,
+    mean_of_counted,
+)
 from beamwise.objectives.one_stage import OneStageConfig, one_stage_loss
 from beamwise.objectives.smoothed_softmax import smoothed_log_probs
 
@@ -79,13 +85,19 @@ class PrefixSurvival(Objective):
         """Refuse a catalog whose levels `beam_width` does not fit."""
         check_beam_width(self.config.beam_width, num_levels)
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
-        """The loss of every target, and the mean of every prefix length to log."""
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
+        """The loss of every target.
+
+        Logged beside what `one_stage_loss` logs: `prefix_loss_m`, and `unproved_m`, the share of
+        the targets whose prefix of m tokens the loss does not prove to be among the K best, at a
+        temperature of 1.
+        """
         legal = legal_logits_of(scores)
         counted = counted_tokens(legal, "tokens")
         log_probs = smoothed_log_probs(legal, smoothing=self.config.smoothing)
         losses = prefix_survival_losses(log_probs, self.widths)
         total, metrics = one_stage_loss(scores, mean_of_counted(losses, counted), self.config)
-        return total, metrics | level_means("prefix_loss", losses, counted)
+        proved = prefix_survival_losses(legal_log_probs(legal), self.widths) < math.log(2)
+        return total, metrics | (
+            level_means("prefix_loss", losses, counted) | level_means("unproved", ~proved, counted)
+        )

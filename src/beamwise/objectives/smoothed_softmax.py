@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from beamwise._segments import segment_sum
-from beamwise.objectives.base import CandidateScores, LegalLogits, Needs, Objective
+from beamwise.objectives.base import CandidateScores, LegalLogits, Metrics, Needs, Objective
+from beamwise.objectives.level_metrics import level_means
 from beamwise.objectives.masked_softmax import (
     counted_tokens,
     legal_log_probs,
@@ -63,11 +64,10 @@ class SmoothedSoftmax(Objective):
         self.config = config
         self.needs = Needs(legal_logits=True, temperature=config.temperature)
 
-    def forward(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, " batch"], dict[str, Float[Tensor, ""]]]:
-        """The mean over a target's tokens of minus `smoothed_log_probs`."""
+    def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
+        """The mean over a target's tokens of minus `smoothed_log_probs`; logs each level's."""
         legal = legal_logits_of(scores)
         losses = -smoothed_log_probs(legal, smoothing=self.config.smoothing)
-        loss = mean_of_counted(losses, counted_tokens(legal, "tokens"))
-        return one_stage_loss(scores, loss, self.config)
+        counted = counted_tokens(legal, "tokens")
+        total, metrics = one_stage_loss(scores, mean_of_counted(losses, counted), self.config)
+        return total, metrics | level_means("smoothed_token_loss", losses, counted)

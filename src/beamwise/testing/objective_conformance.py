@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, Objective, ObjectiveConfig
+from beamwise.objectives.base import CandidateScores, Mean, Objective, ObjectiveConfig
 from beamwise.testing.host_syncs import forbid_host_syncs
 from beamwise.testing.random_scores import random_scores, without_row
 
@@ -73,7 +73,8 @@ class ObjectiveConformance:
             assert loss.dtype == scores.log_probs.dtype
             assert bool(loss.isfinite().all()), "a loss is not finite"
             assert metrics, "there is nothing to log"
-            for name, value in metrics.items():
+            for name, metric in metrics.items():
+                value = metric.value if isinstance(metric, Mean) else metric
                 assert value.shape == (), f"{name} is no number"
                 assert value.is_floating_point(), f"{name} is no float"
                 assert not value.requires_grad, f"{name} holds the graph"

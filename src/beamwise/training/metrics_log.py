@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from beamwise.objectives.base import Mean, Metrics
 
 
 class MetricsLog:
@@ -35,21 +38,25 @@ class MetricsLog:
 
 
 class Means:
-    """Means over the targets of several batches, without waiting for the device."""
+    """Means over several batches, without waiting for the device."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
+        self._means: dict[str, Mean] = {}
 
-    def add(self, values: dict[str, Tensor], count: int) -> None:
-        """Take the means of one batch of `count` targets."""
-        self._count += count
+    def add(self, values: Metrics, num_targets: int) -> None:
+        """Take what an objective logs of one batch; see `Metrics`."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * count
+            if isinstance(value, Tensor):
+                count = torch.tensor(num_targets)
+                value = Mean(value * num_targets, count)
+            if name in self._means:
+                before = self._means[name]
+                value = Mean(before.total + value.total, before.count + value.count)
+            self._means[name] = value
 
     def values(self) -> dict[str, Tensor]:
         """The means over all batches taken."""
-        return {name: total / self._count for name, total in self._sums.items()}
+        return {name: mean.value for name, mean in self._means.items()}
 
 
 def read_metrics(path: Path, kind: str) -> list[dict[str, Any]]:
