@@ -58,7 +58,7 @@ def test_an_empty_file_is_no_settings(tmp_path):
         (["owner=ann", "oner=bob"], "unknown setting 'oner'; did you mean 'owner'?"),
         (["owner=ann", "fruit.zzzz=1"], "unknown setting 'fruit.zzzz'; known here: name, weight"),
         (["owner=ann", "fruit.name=plum"], "unknown fruit.name 'plum'; choose one of apple, pear"),
-        (["owner=ann", "fruit.weight=-1"], "fruit.weight: Input should be greater than 0 (got -1)"),
+        (["owner=ann", "fruit.weight=-1"], "fruit.weight: should be greater than 0 (got -1)"),
         ([], "owner is not set: Who carries the basket."),
         (["owner"], "--set 'owner' is not key.path=value"),
         (["=3"], "--set '=3' is not key.path=value"),
@@ -182,7 +182,7 @@ class Vectors(Config):
     ("overrides", "message"),
     [
         (["source.name=file"], "settings: source.file is not set: Where they are."),
-        (["source.name=file", "source.file=3"], "settings: source.file: Input is not a valid path"),
+        (["source.name=file", "source.file=3"], "settings: source.file: should be a path (got 3)"),
         (["source.name=file", "source.fil=3"], "unknown setting 'source.fil'; did you mean 'file'"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -10,6 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+
+from beamwise._config_errors import explanations, models_of, tag_of
 
 AnyConfig = TypeVar("AnyConfig", bound="Config")
 CANNOT_BEGIN_YAML = ("%", "@", "`", "\t")
@@ -104,7 +105,7 @@ def parse_config(model: type[AnyConfig], settings: dict[str, Any], source: str) 
     try:
         return model.model_validate(settings)
     except ValidationError as error:
-        lines = [_explain(model, settings, dict(detail)) for detail in error.errors()]
+        lines = explanations(model, settings, [dict(detail) for detail in error.errors()])
         raise ConfigError(f"{source}: {'; '.join(lines)}") from None
 
 
@@ -165,7 +166,7 @@ def _flat(settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def _rows_of(key: str, field: FieldInfo, default: Any) -> list[SettingRow]:
     doc = " ".join((field.description or "").split())
-    models = [m for m in reversed(_models_of(field)) if issubclass(m, Config)]
+    models = [m for m in reversed(models_of(field)) if issubclass(m, Config)]
     if isinstance(field.discriminator, str):
         return _rows_of_choice(key, field.discriminator, models, default, doc)
     if models:
@@ -182,12 +183,12 @@ def _rows_of_choice(
 ) -> list[SettingRow]:
     """The choice itself, then the settings of each component that can be chosen."""
     chosen = dict(default)[tag] if isinstance(default, Config) else NEEDED
-    choices = ", ".join(str(_tag(model)) for model in models)
+    choices = ", ".join(str(tag_of(model)) for model in models)
     rows = [SettingRow(f"{key}.{tag}", chosen, f"{choices}: {doc}".removesuffix(": "))]
     for model in models:
         base = default if isinstance(default, model) else None
         for row in describe_settings(model, f"{key}.", base):
-            told = f"with {key}.{tag}={_tag(model)}: {row.doc}"
+            told = f"with {key}.{tag}={tag_of(model)}: {row.doc}"
             rows.append(row._replace(doc=told.removesuffix(": ")))
     return rows
 
@@ -265,83 +266,3 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
 def _is_setting(override: str) -> bool:
     """Whether an override changes a setting of a component rather than choosing the component."""
     return not override.partition("=")[0].strip().endswith(".name")
-
-
-def _explain(model: type[Config], settings: dict[str, Any], detail: dict[str, Any]) -> str:
-    location = [str(part) for part in detail["loc"]]
-    key = ".".join(_written_keys(settings, location))
-    if detail["type"] == "extra_forbidden":
-        known = _names_beside(model, location)
-        nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(known)}"
-        return f"unknown setting {key!r}; {hint}"
-    if detail["type"] == "union_tag_invalid":
-        choices = detail["ctx"]["expected_tags"].replace("'", "")
-        tag = detail["ctx"]["tag"]
-        field = detail["ctx"]["discriminator"].strip("'")
-        return f"unknown {key}.{field} {tag!r}; choose one of {choices}"
-    if detail["type"] == "missing":
-        return f"{key} is not set: {_description(model, location)}"
-    message = detail["msg"].removeprefix("Value error, ")
-    value = detail["input"]
-    shown = f" (got {value!r})" if not isinstance(value, dict | BaseModel) else ""
-    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
-
-
-def _written_keys(settings: dict[str, Any], location: list[str]) -> list[str]:
-    """The parts of a pydantic location that are keys of the settings, not tags of a union."""
-    keys: list[str] = []
-    level: Any = settings
-    for part in location[:-1]:
-        if isinstance(level, list | tuple) and part.isdigit():
-            keys.append(part)
-            level = level[int(part)]
-            continue
-        is_tag = isinstance(level, dict) and level.get("name") == part  # maybe a key's name too
-        if isinstance(level, dict) and part in level and not is_tag:
-            keys.append(part)
-            level = level[part]
-    return keys + location[-1:]
-
-
-def _names_beside(model: type[Config], location: list[str]) -> list[str]:
-    """Valid setting names at the level of the last part of `location`."""
-    here: list[type[BaseModel]] = [model]
-    for part in location[:-1]:
-        below: list[type[BaseModel]] = []
-        for candidate in here:
-            field = candidate.model_fields.get(part)
-            if field is not None:
-                below.extend(_models_of(field))
-        tagged = [m for m in here if _tag(m) == part]
-        here = below or tagged or here
-    return sorted({name for candidate in here for name in candidate.model_fields})
-
-
-def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
-    pending: list[Any] = [field.annotation]
-    found: list[type[BaseModel]] = []
-    while pending:
-        annotation = pending.pop()
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.append(annotation)
-        pending.extend(get_args(annotation))
-    return found
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    name = model.model_fields.get("name")
-    return None if name is None else str(name.default)
-
-
-def _description(model: type[Config], location: list[str]) -> str:
-    here: list[type[BaseModel]] = [model]
-    field: FieldInfo | None = None
-    for place, part in enumerate(location):
-        tagged = [m for m in here if _tag(m) == part]
-        if tagged and place < len(location) - 1:
-            here = tagged
-            continue
-        field = next((m.model_fields[part] for m in here if part in m.model_fields), None)
-        here = _models_of(field) if field is not None else here
-    return (field.description if field is not None else None) or "a value is needed"
