@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from constrained_generation import ConstrainedGenerator
@@ -15,6 +14,7 @@ from harness import (
     emit,
     emit_environment,
     parser,
+    peak_memory,
     products,
     take_turns,
     use_threads,
@@ -23,13 +23,18 @@ from jaxtyping import Int64
 from torch import Tensor
 from workload import SEED, Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
 
-from beamwise.backbones import Tiger
+from beamwise.backbones import Llama, Tiger, build_backbone
 from beamwise.decoding import SearchResult, beam_search
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
-TARGETS = {"fp32": 10.0, "bf16": 20.0}
-"""How many times the alternative's users a second ours must reach; bf16 is for AMX."""
+TARGETS = {
+    "tiger": {"fp32": 12.0, "bf16": 25.0},
+    "llama": {"fp32": 20.0, "bf16": 35.0},
+}
+"""How many times the alternative's users a second ours must reach, by backbone and precision."""
+MEMORY_TARGET = 5.0
+"""How many times our peak memory the alternative must take."""
 AGREEMENT_TARGET = 0.995
 """Share of the items found in fp32 that bf16 must find as well."""
 SCORE_TOLERANCE = 1e-4
@@ -41,7 +46,9 @@ SAME_LEAVES = 0.999
 class Search:
     """Our beam search in one precision."""
 
-    def __init__(self, backbone: Tiger, data: RunData, sizes: Sizes, precision: str) -> None:
+    def __init__(
+        self, backbone: Tiger | Llama, data: RunData, sizes: Sizes, precision: str
+    ) -> None:
         self.backbone, self.data, self.sizes = backbone, data, sizes
         self.bf16 = precision == "bf16"
 
@@ -102,9 +109,14 @@ def agreement(
 
 
 def measure(
-    backbone: Tiger, data: RunData, sizes: Sizes, precisions: Sequence[str], repeats: int
+    backbone: Tiger | Llama,
+    data: RunData,
+    sizes: Sizes,
+    precisions: Sequence[str],
+    repeats: int,
 ) -> None:
     """Check and time the search in the precisions asked for."""
+    name_of_backbone = backbone.config.name
     users = user_batches(data, sizes.batch_size, repeats + 1)
     model = backbone.to_huggingface().eval()
     generator = ConstrainedGenerator(model, data.catalog, sizes.beam_width)
@@ -117,21 +129,21 @@ def measure(
         contenders[f"ours-{name}"] = lambda turn, name=name: len(
             searches[name].run(users[turn]).items
         )
-    rates = take_turns("beam search", contenders, repeats, "users/s")
+    rates = take_turns(f"beam search, {name_of_backbone}", contenders, repeats, "users/s")
     for name in precisions:
         compare(
-            f"tiger beam search, K = {sizes.beam_width}, batch {sizes.batch_size}, "
+            f"{name_of_backbone} beam search, K = {sizes.beam_width}, batch {sizes.batch_size}, "
             f"{data.catalog.num_levels} steps, {name}",
             rates[f"ours-{name}"],
             rates["alternative-fp32"],
             unit="users/s",
-            target=TARGETS[name],
+            target=TARGETS[name_of_backbone][name],
         )
     if "bf16" in precisions:
         share = agreement(searches, users)
         emit(
             "comparison",
-            benchmark="items of bf16 beam search that are those of fp32",
+            benchmark=f"{name_of_backbone}: items of bf16 beam search that are those of fp32",
             ours=round(share, 5),
             unit="share",
             target=AGREEMENT_TARGET,
@@ -139,13 +151,64 @@ def measure(
         )
 
 
-def trained_backbone(data: RunData, sizes: Sizes, num_steps: int) -> Tiger:
-    """A TIGER after some steps of cross-entropy: on fresh weights all items are nearly tied."""
-    trainer = build_trainer(data, sizes, Setting())
+def measure_memory(folder: Path | None, sizes: Sizes, name: str) -> None:
+    """Weigh one search of a batch on both sides, each in a process of its own."""
+    mine = peak_memory(our_search, folder, sizes, name)
+    theirs = peak_memory(alternative_search, folder, sizes, name)
+    emit(
+        "comparison",
+        benchmark=f"{name} peak memory, beam search, K = {sizes.beam_width}, "
+        f"batch {sizes.batch_size}, fp32",
+        ours=round(mine, 4),
+        alternative=round(theirs, 3),
+        unit="GiB above the loaded program, data and model",
+        ratio=round(theirs / mine, 1),
+        target=MEMORY_TARGET,
+        met=theirs >= MEMORY_TARGET * mine,
+    )
+
+
+def our_search(folder: Path | None, sizes: Sizes, name: str) -> Callable[[], object]:
+    """Our search of one batch; fresh weights take as much memory as trained ones."""
+    data, backbone, histories = _ready(folder, sizes, name)
+    return lambda: Search(backbone, data, sizes, "fp32").run(histories)
+
+
+def alternative_search(folder: Path | None, sizes: Sizes, name: str) -> Callable[[], object]:
+    """The alternative's search of the same batch."""
+    data, backbone, histories = _ready(folder, sizes, name)
+    model = backbone.to_huggingface().eval()
+    generator = ConstrainedGenerator(model, data.catalog, sizes.beam_width)
+    return lambda: generator.recommend(histories)
+
+
+def _ready(
+    folder: Path | None, sizes: Sizes, name: str
+) -> tuple[RunData, Tiger | Llama, Int64[Tensor, "batch history"]]:
+    data = load_data(folder, sizes)
+    torch.manual_seed(SEED)
+    backbone = build_backbone(sizes.backbones[name], data.catalog.vocab_size)
+    return data, backbone.eval(), user_batches(data, sizes.batch_size, 1)[0]
+
+
+def trained_backbone(data: RunData, sizes: Sizes, name: str, num_steps: int) -> Tiger | Llama:
+    """A backbone after some steps of cross-entropy: on fresh weights items are nearly tied."""
+    trainer = build_trainer(data, sizes, Setting(name))
     steps = steps_of_epoch(trainer, num_steps)
     for index in range(num_steps):
         trainer.step(steps, index)
-    return cast(Tiger, trainer.backbone).eval()
+    return known_backbone(trainer.backbone).eval()
+
+
+def known_backbone(backbone: object) -> Tiger | Llama:
+    """The same, if there is an alternative to compare it with.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not isinstance(backbone, Tiger | Llama):
+        raise ValueError(f"no alternative to {type(backbone).__name__}: give a TIGER or Llama run")
+    return backbone
 
 
 def options() -> argparse.ArgumentParser:
@@ -155,6 +218,7 @@ def options() -> argparse.ArgumentParser:
         "--train-steps", type=int, default=30, help="steps of training before (default 30)"
     )
     described.add_argument("--run", type=Path, help="run folder whose model and data to use")
+    described.add_argument("--backbone", choices=[*TARGETS], default="tiger", help="default tiger")
     return described
 
 
@@ -166,15 +230,17 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     emit_environment()
     if chosen.run:
         run = open_run(chosen.run)
-        data, backbone = RunData.load(run.config.data), cast(Tiger, run.backbone)
+        data, backbone = RunData.load(run.config.data), known_backbone(run.backbone).eval()
         describe_data(run.config.data.folder, data)
     else:
         data = load_data(chosen.data, sizes)
         describe_data(chosen.data, data)
-        backbone = trained_backbone(data, sizes, chosen.train_steps)
+        backbone = trained_backbone(data, sizes, chosen.backbone, chosen.train_steps)
     precisions = (chosen.precision,) if chosen.precision else ("fp32", "bf16")
     with products(chosen):
         measure(backbone, data, sizes, precisions, chosen.repeats)
+    if not chosen.run:
+        measure_memory(chosen.data, sizes, chosen.backbone)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,29 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from transformers import T5ForConditionalGeneration
-from transformers_alternative import T5Alternative
+from transformers import LlamaForCausalLM, T5ForConditionalGeneration
+from transformers_alternative import PADDING, LlamaAlternative, T5Alternative
 
 from beamwise.catalog import Catalog
 
 
 class ConstrainedGenerator:
-    """`generate` with a trie callback."""
+    """`generate` with a trie callback; a Llama reads histories padded on the left."""
 
     def __init__(
-        self, model: T5ForConditionalGeneration, catalog: Catalog, beam_width: int
+        self,
+        model: T5ForConditionalGeneration | LlamaForCausalLM,
+        catalog: Catalog,
+        beam_width: int,
     ) -> None:
-        model.generation_config.eos_token_id = None  # all items are equally long: there is no end
+        settings: Any = model.generation_config
+        settings.eos_token_id = None  # all items are equally long: there is no end
+        settings.pad_token_id = PADDING
         self._model: Any = model
-        self._alternative = T5Alternative(model, catalog)
+        is_t5 = isinstance(model, T5ForConditionalGeneration)
+        self._alternative = (T5Alternative if is_t5 else LlamaAlternative)(model, catalog)
+        self._num_read = 1
+        """Tokens of a sequence before those that are generated: T5's is its start token."""
         self._beam_width = beam_width
         self._levels = catalog.num_levels
         self._trie: dict[int, Any] = {}
@@ -45,8 +53,12 @@ class ConstrainedGenerator:
         self, histories: Int64[Tensor, "batch history"]
     ) -> tuple[Int64[Tensor, "batch beams levels"], Float[Tensor, "batch beams"]]:
         """Tokens of the best beams and their log-probabilities."""
+        inputs = self._alternative.collate(histories)
+        inputs.pop("position_ids", None)  # `generate` makes them from the mask
+        if isinstance(self._alternative, LlamaAlternative):
+            self._num_read = inputs["input_ids"].shape[1]
         output = self._model.generate(
-            **self._alternative.collate(histories),
+            **inputs,
             num_beams=self._beam_width,
             num_return_sequences=self._beam_width,
             max_new_tokens=self._levels,
@@ -57,11 +69,11 @@ class ConstrainedGenerator:
             output_scores=True,
         )
         shape = (len(histories), self._beam_width)
-        tokens = output.sequences[:, 1:]
+        tokens = output.sequences[:, self._num_read :]
         return tokens.reshape(*shape, self._levels), output.sequences_scores.view(shape)
 
     def _legal_tokens(self, _: int, tokens: Int64[Tensor, " tokens"]) -> list[int]:
         node = self._trie
-        for token in tokens.tolist()[1:]:
+        for token in tokens[self._num_read :].tolist():
             node = node[token]
         return list(node)

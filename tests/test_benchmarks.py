@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = (
     "harness", "workload", "matrix_products", "transformers_alternative", "constrained_generation",
     "alternative_training", "training_memory", "training", "profile_training", "kernels",
-    "compiled_training", "beam_search", "prepare",
+    "compiled_training", "beam_search", "beam_growth", "prepare",
 )  # fmt: skip
 
 
@@ -296,14 +296,44 @@ def test_padding_to_buckets_changes_no_score(scripts, trainer_of, backbone):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_data")
-def test_beam_search_benchmark(scripts, tiny, capsys):
-    scripts["beam_search"].main(["--repeats", "1", "--train-steps", "2"], tiny)
+@pytest.mark.parametrize("backbone", ["tiger", "llama"])
+def test_beam_search_benchmark(scripts, tiny, capsys, monkeypatch, backbone):
+    found = []
+    peaks = iter([0.5, 2.0])  # GiB: ours, theirs
+
+    def weigh(function, *arguments):
+        found.append(function(*arguments)())
+        return next(peaks)
+
+    monkeypatch.setattr(scripts["beam_search"], "peak_memory", weigh)
+    scripts["beam_search"].main(
+        ["--repeats", "1", "--train-steps", "2", "--backbone", backbone], tiny
+    )
     lines = printed(capsys)
     (check,) = of_kind(lines, "check")
     assert check["equal"]
-    fp32, bf16, agreement = of_kind(lines, "comparison")
-    assert (fp32["unit"], bf16["target"]) == ("users/s", 20.0)
+    fp32, bf16, agreement, memory = of_kind(lines, "comparison")
+    assert (fp32["unit"], bf16["target"]) == ("users/s", {"tiger": 25.0, "llama": 35.0}[backbone])
     assert 0 < agreement["ours"] <= 1
+    assert (memory["ratio"], memory["met"]) == (4.0, False)
+    ours, theirs = found  # of the same users and weights, which nearly tie
+    assert [len(row) for row in theirs] == [(row >= 0).sum() for row in ours.items]
+
+
+def test_beam_growth(scripts, monkeypatch, capsys, tmp_path):
+    growth = scripts["beam_growth"]
+    monkeypatch.setattr(growth, "peak_memory", lambda *_: 0.25)
+    grid = growth.Grid(widths=(2, 3), histories=(1, 2), catalogs=(20, 40), num_users=2)
+    growth.main(["--repeats", "1", "--backbone", "llama", "--out", str(tmp_path)], grid)
+    lines = of_kind(printed(capsys), "growth")
+    assert [line["beam_width"] for line in lines] == [2, 3, 20, 20, 20, 20]
+    assert [line["num_items"] for line in lines[-2:]] == [20, 40]
+    assert lines[0]["prefixes_a_user"] == 1 + 2 + 2 + 2  # the root, then two on three levels
+    assert all(line["processor_ms_a_user"] > 0 and line["peak_mib"] == 256 for line in lines)
+    assert (tmp_path / "beam-growth-llama.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "beam-growth-llama.png").unlink()
+    growth.main(["--draw", str(tmp_path / "beam-growth.jsonl")])
+    assert (tmp_path / "beam-growth-llama.png").exists()
 
 
 @pytest.mark.slow

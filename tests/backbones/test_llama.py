@@ -319,3 +319,40 @@ def test_positions_turn_at_the_given_pace():
     near, far = (make_llama(rope_theta=theta) for theta in (10.0, 500000.0))
     root = roots_at(torch.tensor([[4]]))
     assert not torch.allclose(near(history, root), far(history, root))
+
+
+def decoded(llama: Llama, *, gradient: bool, bf16: bool) -> torch.Tensor:
+    """Hidden states of a root and two children over histories of different lengths."""
+    history = History(torch.tensor([[3, 4, 5], [6, 2, 0]]), torch.tensor([3, 2]))
+    nodes = PrefixNodes(
+        tokens=torch.tensor([[0, 3, 4], [0, 5, 6]]),
+        parents=torch.tensor([[-1, 0, 0]] * 2),
+        depth=torch.tensor([[0, 1, 1]] * 2),
+        context_length=torch.tensor([[3] * 3, [2] * 3]),
+    )
+    with torch.set_grad_enabled(gradient), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return llama.extend(llama.read(history), nodes)[0].detach()
+
+
+def test_decoding_without_a_gradient_computes_what_training_does():
+    torch.manual_seed(0)
+    llama = Llama(LlamaConfig(dim=16, num_layers=2, num_heads=2, head_dim=8), 8).eval()
+    with torch.no_grad():
+        for weight in llama.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    trained = decoded(llama, gradient=True, bf16=False)
+    torch.testing.assert_close(decoded(llama, gradient=False, bf16=False), trained)
+    # bf16 keeps 8 bits: 0.4 % a rounding, some dozens of them on the way
+    for gradient in (True, False):
+        rounded = decoded(llama, gradient=gradient, bf16=True)
+        assert rounded.dtype == torch.float32
+        torch.testing.assert_close(rounded, trained, atol=0.05, rtol=0.05)
+
+
+def test_narrow_heads_keep_fp32_keys_without_a_gradient():
+    history = History(torch.tensor([[3, 4]]), torch.tensor([2]))
+    for head_dim, dtype in ((8, torch.float32), (64, torch.bfloat16)):
+        config = LlamaConfig(dim=16, num_layers=1, num_heads=1, head_dim=head_dim)
+        llama = Llama(config, 8)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert llama.read(history).keys[0].dtype == dtype

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from beamwise.cli import output
 from beamwise.experiments.comparison import Row
@@ -87,3 +88,15 @@ def test_a_table_of_mixed_values(capsys):
     assert "│ 0.250 │" in out  # to the right, though a value is missing: "error" is as wide
     output.print_table("", ["long header"], [[0.25], [None]])
     assert "│       0.250 │" in capsys.readouterr().out
+
+
+def test_sections_are_parted_numbers_stand_right_and_one_column_gives_way(capsys, monkeypatch):
+    monkeypatch.setattr(output, "_print", lambda table: Console(width=40).print(table))
+    sections = [[("", ("1", "[x] " + "long " * 20))], [("bold", ("-", "b")), ("", ("20", "c"))]]
+    output.print_sections("t[x]", ("no.", "name"), sections, cut="name")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "t[x]"
+    assert lines[4].startswith("│   1 │ [x] long")
+    assert lines[4].endswith("… │")
+    assert lines[5].startswith("├")
+    assert [line[:7] for line in lines[6:8]] == ["│   - │", "│  20 │"]

@@ -37,6 +37,13 @@ def test_a_table_shows_titles_and_log_probabilities(beamwise, tiny, recommender)
         assert f"{item.log_prob:.3f}" in outcome.out
 
 
+def test_exact_items_are_those_of_an_exact_recommender(beamwise, tiny, recommender):
+    outcome = beamwise("recommend", tiny / "run", "--history", "item-0001", "--exact", "--json")
+    expected = recommender.recommend([["item-0001"]], top_k=10, exact=True)[0]
+    found = answers(outcome.out)[0]["recommendations"]
+    assert [item["item_id"] for item in found] == [item.item_id for item in expected]
+
+
 def test_an_empty_history_is_a_new_user(beamwise, tiny):
     answer = answers(beamwise("recommend", tiny / "run", "--history", "", "--json").out)[0]
     assert answer["history"] == []
@@ -61,6 +68,7 @@ def test_unknown_items_are_named_or_skipped(beamwise, tiny):
     assert "'nothing'" in beamwise(*command).complaint
     outcome = beamwise(*command, "--skip-unknown")
     assert outcome.status == 0
+    assert outcome.err == "history: left out, unknown to the catalog: 'nothing'\n"
     assert len(answers(outcome.out)[0]["recommendations"]) == 10
 
 
@@ -75,6 +83,7 @@ def test_unknown_items_are_named_or_skipped(beamwise, tiny):
         (("--history", "item-0001", "--top-k", "0"), "top_k must be in 1..200"),
         (("--history", "item-0001", "--top-k", "201"), "top_k must be in 1..200"),
         (("--history", "item-0001", "--beam-width", "5"), "widen the beam"),
+        (("--history", "item-0001", "--beam-width", "20", "--exact"), "not an exact one"),
     ],
 )
 def test_bad_arguments_are_named(beamwise, tiny, arguments, complaint):
@@ -158,3 +167,35 @@ def test_items_of_the_history_can_be_left_out(beamwise, run):
         ids = [item["item_id"] for item in found["recommendations"]]
         assert (best["item_id"] in ids) == is_there
         assert len(ids) == 199 + is_there
+
+
+def test_only_some_items_and_never_others(beamwise, tiny, tmp_path):
+    ask = ("recommend", tiny / "run", "--history", "item-0003", "--json")
+    (tmp_path / "stock.txt").write_text("\ufeffitem-0007\r\n\nitem-0011\nitem-0100", "utf-8")
+    outcome = beamwise(*ask, "--only", f"@{tmp_path / 'stock.txt'}", "--exclude", "item-0011, ")
+    found = answers(outcome.out)[0]["recommendations"]
+    assert {item["item_id"] for item in found} == {"item-0007", "item-0100"}
+    assert "1 of 1 histories have fewer than 10 items" in outcome.err
+    outcome = beamwise(*ask, "--only", "item-0007,a,b,c,d,e,f", "--skip-unknown")
+    assert "--only, --exclude: left out, unknown to the catalog: 'a', " in outcome.err
+    assert "'e' and 1 more" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--only", "item-0007", "--exclude", "item-0007"), "eligible and excluded leave none"),
+        (("--only", "nothing"), "eligible: 1 item id(s) not in the catalog: 'nothing'"),
+        (("--exclude", "nothing"), "excluded: 1 item id(s) not in the catalog: 'nothing'"),
+        (("--only", " , "), "--only names no item"),
+        (("--only", "@nowhere.txt"), "--only: no file at nowhere.txt"),
+        (("--exclude", "@latin"), "--exclude: latin is not UTF-8 at byte 1"),
+    ],
+)
+def test_lists_that_cannot_be_are_refused(
+    beamwise, tiny, tmp_path, monkeypatch, arguments, complaint
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin").write_bytes(b"K\xe4se")
+    ask = ("recommend", tiny / "run", "--history", "item-0003")
+    assert complaint in beamwise(*ask, *arguments).complaint

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, fields
-from unittest import mock
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from beamwise.catalog import Catalog
 from beamwise.decoding import SearchResult, beam_search, full_sort
+from beamwise.decoding.eligibility import ListedItems
 from beamwise.testing.brute_force import BruteForce, Ranking
 from beamwise.testing.table_backbone import TableBackbone
 
@@ -145,26 +145,13 @@ def test_equals_brute_force(drawn, chunk_size):
 
 @pytest.mark.slow
 @settings(max_examples=800, deadline=None)
-@given(drawn=problems, growth=st.sampled_from([2, 3, 100]))
-def test_full_sort_equals_brute_force(drawn, growth):
-    p = problem_of(drawn)
-    narrow = {"LEAST_WIDTH": 1, "WIDTH_PER_RESULT": 1, "GROWTH": growth}
-    with mock.patch.multiple(sys.modules[full_sort.__module__], **narrow):
-        result = full_sort(p.backbone, p.histories, p.catalog, p.top_k, p.mask, p.eligible)
-    assert result.exact.all()
-    for user in range(len(p.histories)):
-        assert_equal(result, user, p.brute_force(user).full_sort(p.top_k), p)
-
-
-@pytest.mark.slow
-@settings(max_examples=800, deadline=None)
 @given(drawn=problems)
 def test_exact_means_equal_to_the_full_sort(drawn):
     p = problem_of(drawn)
     arguments = (p.top_k, p.mask, p.eligible)
     beam = beam_search(p.backbone, p.histories, p.catalog, p.widths, *arguments)
     everything = full_sort(p.backbone, p.histories, p.catalog, *arguments)
-    for field in fields(SearchResult):
+    for field in fields(SearchResult)[:-1]:  # all but the work
         found, true = getattr(beam, field.name), getattr(everything, field.name)
         assert torch.equal(found[beam.exact], true[beam.exact]), field.name
 
@@ -177,6 +164,55 @@ def test_a_beam_wider_than_the_catalog_is_exact(drawn):
     everything = full_sort(p.backbone, p.histories, p.catalog, 50, p.mask, p.eligible)
     for field in fields(SearchResult):
         assert torch.equal(getattr(wide, field.name), getattr(everything, field.name)), field.name
+
+
+def num_eligible(p: Problem, user: int) -> int:
+    if p.eligible is None:
+        return p.catalog.num_items
+    return int((p.eligible if p.eligible.ndim == 1 else p.eligible[user]).sum())
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=problems)
+def test_as_many_eligible_items_come_back_as_exist(drawn):
+    # Each prefix kept leads to an eligible leaf of its own, found or open, so once as many as the
+    # narrowest beam are alive, as many are found; and if none was pruned, all are.
+    p = problem_of(drawn)
+    result = beam_search(p.backbone, p.histories, p.catalog, p.widths, p.top_k, p.mask, p.eligible)
+    promised = min(p.top_k, *p.widths)
+    for user, items in enumerate(result.items):
+        found = items[items >= 0]
+        assert len(found) >= min(promised, num_eligible(p, user))
+        assert len(found.unique()) == len(found)
+        if p.eligible is not None:
+            assert (p.eligible if p.eligible.ndim == 1 else p.eligible[user])[found].all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=problems, as_lists=st.booleans())
+def test_a_wide_beam_equals_the_filtered_ranking_of_all(drawn, as_lists):
+    p = problem_of(drawn)
+    everything = beam_search(p.backbone, p.histories, p.catalog, 100, 50, p.mask)
+    eligible = p.eligible
+    if as_lists and eligible is not None:
+        by_user = eligible.expand(len(p.histories), -1)
+        indices = torch.arange(p.catalog.num_items).expand_as(by_user)
+        eligible = ListedItems(indices.masked_fill(~by_user, -1), only=True)
+        others = ListedItems(indices.masked_fill(by_user, -1), only=False)
+        without = beam_search(p.backbone, p.histories, p.catalog, 100, 50, p.mask, others)
+        found = beam_search(p.backbone, p.histories, p.catalog, 100, 50, p.mask, eligible)
+        assert torch.equal(without.items, found.items)
+    result = beam_search(p.backbone, p.histories, p.catalog, 100, 50, p.mask, eligible)
+    for user, items in enumerate(everything.items):
+        ranked = items[items >= 0]
+        scores = everything.log_probs[user][items >= 0]
+        if p.eligible is not None:
+            allowed = (p.eligible if p.eligible.ndim == 1 else p.eligible[user])[ranked]
+            ranked, scores = ranked[allowed], scores[allowed]
+        assert result.items[user, : len(ranked)].tolist() == ranked.tolist()
+        assert (result.items[user, len(ranked) :] == -1).all()
+        mine = result.log_probs[user, : len(ranked)].to(scores)  # fp32 where nothing was found
+        torch.testing.assert_close(mine, scores)
 
 
 class FixedLogits(TableBackbone):

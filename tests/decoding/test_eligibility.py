@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from beamwise.catalog import Catalog
-from beamwise.decoding.eligibility import Eligibility
+from beamwise.decoding.eligibility import Eligibility, ListedItems
 
 CATALOG = Catalog.from_tokens([[3, 3], [2, 3], [2, 2], [2, 3]])
 # Nodes: 0 root; 1 = (2), 2 = (3); 3 = (2 2), 4 = (2 3) of items 1 and 3, 5 = (3 3).
@@ -43,3 +45,27 @@ def test_retired_items_are_eligible_for_nobody():
     by_user = torch.tensor([[True, True, False, False]])
     below = [True, False, True, False, False, True]
     assert Eligibility(retired, by_user).below(rows, NODES).tolist() == below
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), only=st.booleans(), retires=st.booleans())
+def test_lists_say_what_masks_say(seed, only, retires):
+    generator = torch.Generator().manual_seed(seed)
+    catalog = Catalog.from_tokens(torch.randint(2, 4, (9, 3), generator=generator))
+    if retires:
+        catalog = catalog.with_retired(["2", "5"])
+    listed = torch.randint(-1, 9, (3, 7), generator=generator)  # repeats, and padding anywhere
+    mask = torch.zeros(3, 10, dtype=torch.bool).scatter_(1, listed % 10, True)[:, :9]
+    by_list = Eligibility(catalog, ListedItems(listed, only))
+    by_mask = Eligibility(catalog, mask if only else ~mask)
+    rows, nodes = torch.cartesian_prod(torch.arange(3), torch.arange(catalog.num_nodes)).unbind(1)
+    assert torch.equal(by_list.below(rows, nodes), by_mask.below(rows, nodes))
+    rows, items = torch.cartesian_prod(torch.arange(3), torch.arange(9)).unbind(1)
+    assert torch.equal(by_list.of_items(rows, items), by_mask.of_items(rows, items))
+
+
+def test_lists_of_some_users():
+    lists = ListedItems(torch.tensor([[0, -1], [1, 2]]), only=True)
+    assert lists.ndim == 2
+    assert lists[torch.tensor([1])].items.tolist() == [[1, 2]]
+    assert not Eligibility(CATALOG, lists).is_everything

@@ -1,24 +1,21 @@
-"""Full sort: the best leaves of all in the total order, at a part of the price of scoring all.
-
-Equality with brute force is beside beam search.
-"""
+"""Full sort and its scores: every leaf of the catalog, every prefix once, in bounded memory."""
 
 from __future__ import annotations
 
 import math
 import sys
 from dataclasses import fields
-from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beamwise.catalog import Catalog
-from beamwise.decoding import SearchResult, beam_search, full_sort
-from beamwise.decoding.request import SearchRequest
-from beamwise.decoding.search import search
+from beamwise.decoding import beam_search, full_sort, node_log_probs
+from beamwise.decoding.results import SearchResult
+from beamwise.testing.brute_force import BruteForce
+from beamwise.testing.random_search import RandomSearch, assert_ranked, random_search
 from beamwise.testing.table_backbone import TableBackbone
 
 MODULE = sys.modules[full_sort.__module__]
@@ -79,7 +76,7 @@ def test_golden_steps_that_the_model_never_saw(mask):
         assert sum(math.exp(score) for score in after) - math.exp(after[3]) == pytest.approx(1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), beam_width=st.integers(1, 6))
 def test_exact_holds_with_steps_that_the_model_never_saw(seed, beam_width):
     generator = torch.Generator().manual_seed(seed)
@@ -95,87 +92,93 @@ def test_exact_holds_with_steps_that_the_model_never_saw(seed, beam_width):
     assert (best.leaf_log_probs[best.leaves >= 0] <= 0).all()
 
 
-def whole_tree(backbone, histories, catalog, top_k, mask="after", eligible=None) -> SearchResult:
-    """A beam that nothing falls out of."""
-    request = SearchRequest(backbone, histories, catalog, top_k, mask, eligible)
-    return search(request, [catalog.num_nodes] * catalog.num_levels, chunk_size=3)
-
-
-@settings(max_examples=60)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    num_values=st.sampled_from([None, None, 1, 2]),
-    mask=st.sampled_from(["after", "before"]),
-    eligible=st.sampled_from([None, "shared", "by user"]),
-    later=st.booleans(),
-    top_k=st.integers(1, 12),
-    growth=st.sampled_from([2, 8]),
+@pytest.mark.parametrize("at_once", [None, 3])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_equals_a_search_of_the_whole_tree(seed, num_values, mask, eligible, later, top_k, growth):
-    generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(2, 6, (60, 4), generator=generator)
-    lengths = torch.randint(2, 5, (60,), generator=generator)
-    catalog = Catalog.from_tokens(tokens, lengths, vocab_size=6)
-    if later:  # steps that the model never saw, and items that are recommended no more
-        trained = Catalog.from_tokens(tokens[:40], lengths[:40], vocab_size=6)
-        catalog = catalog.seen_from(trained).with_retired(["3", "17", "50"])
-    if eligible is not None:
-        shape = (60,) if eligible == "shared" else (5, 60)
-        eligible = torch.rand(shape, generator=generator) < 0.5
-    histories = torch.randint(-1, 60, (5, 3), generator=generator).sort(dim=1, descending=True)
-    backbone = TableBackbone(6, seed=seed % 1000, num_values=num_values)
-    arguments = (backbone, histories.values, catalog, top_k, mask, eligible)
-    with mock.patch.multiple(MODULE, LEAST_WIDTH=1, WIDTH_PER_RESULT=1, GROWTH=growth):
-        found = full_sort(*arguments)
-    expected = whole_tree(*arguments)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_equals_brute_force(monkeypatch, at_once, seed):
+    if at_once is not None:
+        monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", at_once)
+    s = random_search(seed)
+    found = full_sort(s.backbone, s.histories, s.catalog, s.top_k, s.mask, s.eligible)
     assert found.exact.all()
+    scores = node_log_probs(s.backbone, s.histories, s.catalog, s.mask)
+    assert scores.shape == (len(s.histories), s.catalog.num_nodes)
+    for user in range(len(s.histories)):
+        naive = s.brute_force(user)
+        assert_ranked(found, user, naive.full_sort(s.top_k))
+        assert_every_node(scores[user], naive, s)
+
+
+def assert_every_node(scores: torch.Tensor, naive: BruteForce, search: RandomSearch) -> None:
+    catalog = search.catalog
+    gone = torch.zeros(catalog.num_items, dtype=torch.bool)
+    gone = gone if catalog.retired is None else catalog.retired
+    for node in range(catalog.num_nodes):
+        leaf = int(catalog.leaf_start[node])
+        path = [int(each) for each in catalog.leaf_nodes[leaf]]
+        depth = 0 if node == 0 else path.index(node) + 1
+        prefix = tuple(catalog.leaf_tokens[leaf].tolist()[:depth])
+        below = catalog.leaf_of_item
+        below = (below >= catalog.leaf_start[node]) & (below < catalog.leaf_stop[node])
+        lost = node > 0 and bool(gone[below].all())
+        expected = -math.inf if lost else naive.log_prob(prefix)
+        assert math.isclose(scores[node].item(), expected, abs_tol=1e-9)
+
+
+class Counting(TableBackbone):
+    """Counts the users and the prefixes of every call, and what each cache holds."""
+
+    def extend(self, context, nodes, cache=None):
+        self.extended.append((len(nodes.tokens), int((nodes.depth >= 0).sum())))
+        hidden, cache = super().extend(context, nodes, cache)
+        self.held.append(cache.states.numel())
+        return hidden, cache
+
+
+def counted(catalog: Catalog, num_users: int) -> tuple[SearchResult, Counting]:
+    backbone = Counting(catalog.vocab_size, seed=4)
+    backbone.extended, backbone.held = [], []
+    histories = torch.randint(
+        catalog.num_items, (num_users, 4), generator=torch.Generator().manual_seed(1)
+    )
+    return full_sort(backbone, histories, catalog, top_k=5), backbone
+
+
+def large_catalog() -> Catalog:
+    codes = torch.randint(16, (3000, 3), generator=torch.Generator().manual_seed(0))
+    return Catalog.from_codes(codes, 16)
+
+
+@pytest.mark.parametrize(("at_once", "users"), [(2**14, 4), (600, 2), (100, 1), (20, 1)])
+def test_every_prefix_is_computed_once_in_calls_of_bounded_size(monkeypatch, at_once, users):
+    catalog = large_catalog()
+    expected, _ = counted(catalog, 4)
+    monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", at_once)
+    found, backbone = counted(catalog, 4)
+    num_inner = catalog.num_nodes - catalog.num_leaves
+    assert num_inner == 273
+    assert sum(count for _, count in backbone.extended) == 4 * num_inner
+    assert found.num_scored.tolist() == [num_inner] * 4
+    assert max(number for number, _ in backbone.extended) == users
+    assert max(count for _, count in backbone.extended) <= at_once
+    assert max(backbone.held) <= 3 * at_once  # what a branch stands on: a part of each level
     for field in fields(SearchResult):
         torch.testing.assert_close(getattr(found, field.name), getattr(expected, field.name))
 
 
-class Counting(TableBackbone):
-    """Counts the prefixes that a search has it compute."""
-
-    def extend(self, context, nodes, cache=None):
-        self.extended.append((len(nodes.tokens), int((nodes.depth >= 0).sum())))
-        return super().extend(context, nodes, cache)
-
-
-def counted(search_for, *arguments, **named) -> tuple[SearchResult, list[tuple[int, int]]]:
-    backbone = Counting(2 + 3 * 16, seed=4)
-    backbone.extended = []
-    return search_for(backbone, *arguments, **named), backbone.extended
+def test_a_deep_tree_is_taken_in_smaller_branches(monkeypatch):
+    monkeypatch.setattr(MODULE, "PREFIXES_HELD", 64)
+    tokens = torch.randint(2, 5, (30, 8), generator=torch.Generator().manual_seed(0))
+    _, backbone = counted(Catalog.from_tokens(tokens), 1)
+    assert max(count for _, count in backbone.extended) == 2 * 64 // 8**2
 
 
-def large_problem() -> tuple[torch.Tensor, Catalog]:
-    generator = torch.Generator().manual_seed(0)
-    codes = torch.randint(16, (3000, 3), generator=generator)
-    return torch.randint(3000, (20, 4), generator=generator), Catalog.from_codes(codes, 16)
-
-
-def test_computes_a_small_part_of_the_tree():
-    histories, catalog = large_problem()
-    found, extended = counted(full_sort, histories, catalog, top_k=5)
-    expected, all_extended = counted(whole_tree, histories, catalog, 5)
-    assert torch.equal(found.leaves, expected.leaves)
-    assert found.exact.all()
-    computed, tree = (sum(count for _, count in one) for one in (extended, all_extended))
-    assert tree == 20 * (catalog.level_start[3])
-    assert computed < tree / 2  # the first beam and the few that could win: 1,194 of 5,460
-
-
-def test_memory_is_bounded_by_users_at_a_time(monkeypatch):
-    histories, catalog = large_problem()
-    monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", 100)
-    _, extended = counted(full_sort, histories, catalog, top_k=5)
-    assert max(count for _, count in extended) <= 100
-    monkeypatch.setattr(MODULE, "CHILDREN_AT_ONCE", 1100)  # 32 x 16 children a user: 2 users
-    _, extended = counted(full_sort, histories, catalog, top_k=5)
-    assert max(users for users, _ in extended) == 2
-
-
-def test_one_level_of_many_items_is_ranked_some_users_at_a_time(monkeypatch):
-    monkeypatch.setattr(MODULE, "CHILDREN_AT_ONCE", 100)
-    catalog = Catalog.from_tokens(torch.arange(2, 50)[:, None])
-    _, extended = counted(full_sort, torch.zeros(5, 1, dtype=torch.int64), catalog, top_k=3)
-    assert [users for users, _ in extended] == [2, 2, 1]
+def test_probabilities_that_nothing_has_are_minus_infinity():
+    catalog = CATALOG.with_retired(["1"])  # the only item of leaf 10, not of prefix 1
+    scores = node_log_probs(TableBackbone(6), torch.tensor([[0]]), catalog)[0]
+    lost = catalog.leaf_nodes[catalog.leaf_of_item[1].long(), 1]
+    assert (scores == -torch.inf).nonzero()[:, 0].tolist() == [int(lost)]
+    assert scores[0] == 0
+    assert node_log_probs(TableBackbone(6), torch.zeros(0, 2).long(), catalog).shape == (0, 6)

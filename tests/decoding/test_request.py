@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from beamwise import Catalog
+from beamwise.decoding.eligibility import ListedItems
 from beamwise.decoding.request import SearchRequest, widths_by_level
 from beamwise.testing.table_backbone import TableBackbone
 
@@ -68,3 +69,18 @@ def test_wrong_widths_get_one_line(widths, top_k, message):
 
 def test_titles_of_different_lengths_hold_no_place_in_the_last_beam():
     assert widths_by_level(1, 2, TITLES) == ((1, 1, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        (torch.tensor([[0]]), r"int64 of shape \(2, n\), one row a user, .* of shape \(1, 1\)"),
+        (torch.tensor([[0.0], [1.0]]), r"got torch.float32"),
+        (torch.tensor([[0], [3]]), r"item indices 0\.\.2 or -1 for padding, got 3"),
+        (torch.tensor([[0], [-2]]), r"got -2"),
+        (torch.zeros(2, 1, dtype=torch.int64, device="meta"), "listed items are on meta"),
+    ],
+)
+def test_wrong_lists_get_one_line(listed, message):
+    with pytest.raises(ValueError, match=message):
+        request(eligible=ListedItems(listed, only=False))

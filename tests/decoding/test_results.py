@@ -17,6 +17,7 @@ def ranked(leaves, log_probs, top_k=3, best_dropped=-math.inf, eligible=None):
         torch.tensor(leaves, dtype=torch.int64),
         torch.tensor(log_probs, dtype=torch.float32),
         torch.tensor([best_dropped]),
+        torch.tensor([7]),
     )
     return rank_leaves(found, top_k, CATALOG, Eligibility(CATALOG, eligible))
 

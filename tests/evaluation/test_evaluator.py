@@ -273,9 +273,8 @@ def scripted(leaves: list[list[int]], exact: list[bool]):
         chosen = torch.tensor(leaves)[users]
         log_probs = torch.zeros(chosen.shape)
         tokens = catalog.leaf_tokens[chosen.clamp(min=0)].long()
-        return SearchResult(
-            chosen, log_probs, chosen, log_probs, tokens, torch.tensor(exact)[users]
-        )
+        proved = torch.tensor(exact)[users]
+        return SearchResult(chosen, log_probs, chosen, log_probs, tokens, proved, users)
 
     return search
 
@@ -293,7 +292,7 @@ def test_summary_golden(monkeypatch: pytest.MonkeyPatch):
     beam = scripted([[0, 1, 2], [0, 1, 2], [0, 1, -1]], exact=[True, False, False])
     full = scripted([[1, 0, 2], [0, 2, 3], [0, 1, 3]], exact=[True] * 3)
     monkeypatch.setattr(evaluator, "beam_search", beam)
-    monkeypatch.setattr(evaluator, "full_sort", full)
+    monkeypatch.setattr(evaluator, "exact_ranking", full)
     config = EvaluationConfig(ks=(1, 2, 3), beam_width=4, mask="before", full_sort=True)
     backbone = ToyBackbone(catalog.vocab_size)
     found = evaluate_windows(backbone, windows, catalog, config)
@@ -345,7 +344,7 @@ def test_summary_golden(monkeypatch: pytest.MonkeyPatch):
         found=1, pruned=1, promoted=1, outscored=0, best_leaves=9, retained_leaves=7
     )
 
-    monkeypatch.setattr(evaluator, "full_sort", None)  # is not called unless asked for
+    monkeypatch.setattr(evaluator, "exact_ranking", None)  # is not called unless asked for
     config = config.model_copy(update={"full_sort": False})
     alone = evaluate_windows(backbone, windows, catalog, config)
     assert alone.survival is None

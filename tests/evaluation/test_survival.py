@@ -22,6 +22,7 @@ def result_of(leaves: torch.Tensor) -> SearchResult:
         log_probs=log_probs,
         tokens=leaves[:, :, None],
         exact=torch.zeros(len(leaves), dtype=torch.bool),
+        num_scored=torch.ones(len(leaves), dtype=torch.int64),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from beamwise.catalog import Catalog
 from beamwise.config import ConfigError
 from beamwise.data.dataset import Dataset
-from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows
+from beamwise.evaluation import Evaluation, EvaluationConfig, evaluate_windows, evaluator
 from beamwise.experiments.evaluate_run import (
     data_of,
     evaluate,
@@ -50,6 +50,22 @@ def test_the_windows_of_the_split_are_evaluated_and_saved(run, split):
     latest = opened.catalog.item_ids.gather(history[history >= 0].tolist()).to_list()
     assert items[items.index(row["item_id"], len(latest)) - 1] == latest[-1]
     assert row["item_id"] == opened.catalog.item_ids[row["target"]]
+
+
+def test_widths_by_level_reach_the_search(run, monkeypatch):
+    asked = []
+    plain = evaluator.beam_search
+
+    def noting(backbone, histories, catalog, beam_width, *others):
+        asked.append(beam_width)
+        return plain(backbone, histories, catalog, beam_width, *others)
+
+    monkeypatch.setattr(evaluator, "beam_search", noting)
+    widths = tuple(range(9, 9 - open_run(run).catalog.num_levels, -1))
+    config = with_changes(EvaluationConfig(ks=(2, 20)), {"beam_width": list(widths)})
+    assert (config.ks, config.last_width) == ((2,), widths[-1])
+    evaluate(run, config=config)
+    assert set(asked) == {widths}
 
 
 def test_the_test_result_lies_in_the_run_folder_and_others_apart(run):

@@ -132,7 +132,7 @@ def test_without_legal_logits_is_refused() -> None:
 
 
 def test_it_logs_the_prefixes_that_it_proves_nothing_of() -> None:
-    # K = 2 is proved above P = 1/3: 1/2 and 1/2 * 1/4 for one target, 3/4 and no token for the other
+    # K = 2 is proved above P = 1/3: 1/2 is, 1/2 * 1/4 is not; 3/4 is, and there is no second token
     scores = legal_scores([[[0.0, 0.0], [0.0, math.log(3)]], [[math.log(3), 0.0]]])
     _, metrics = PrefixSurvival(PrefixSurvivalConfig(beam_width=2))(scores)
     assert [float(metrics[f"unproved_{length}"]) for length in (1, 2)] == [0.0, 1.0]

@@ -4,6 +4,14 @@ import pytest
 
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
+from beamwise.report.inspection import (
+    InspectedItem,
+    InspectedLevel,
+    InspectedPrefix,
+    InspectedResult,
+    Inspection,
+    TargetAtLevel,
+)
 from beamwise.report.objective_comparison import (
     ComparisonFigures,
     MethodFigures,
@@ -66,4 +74,60 @@ def compared() -> ComparisonFigures:
             method_figures("later", (0.01, -0.01, 0.02), start_from="ce", objective="s-dpo"),
         ),
         missing={"msl": "no test of seed 1"},
+    )
+
+
+@pytest.fixture
+def inspected() -> Inspection:
+    """A beam of two over two levels, which lost the target, second of all, at once."""
+    mug, other = InspectedItem("i-1", "A <red> mug"), InspectedItem("i-2", None)
+    third = InspectedItem("i-3", "Tea pot")
+
+    def prefix(node, parent, codes, log_prob, rank, state, *, target=False, ranks=()):
+        tokens = tuple(2 + 256 * level + code for level, code in enumerate(codes))
+        return InspectedPrefix(
+            node, parent, tokens, codes, log_prob, rank, state, 5, (mug, other), ranks, target
+        )
+
+    first = InspectedLevel(
+        1, 2, 1, 6, 4,
+        (prefix(1, 0, (7,), -0.5, 1, "kept", ranks=(1,)), prefix(2, 0, (8,), -1.5, 2, "kept")),
+        (
+            prefix(3, 0, (9,), -1.75, 3, "pruned", target=True, ranks=(2,)),
+            prefix(4, 0, (11,), -3.0, 4, "pruned"),
+        ),
+        TargetAtLevel("pruned", -1.75, 3, -0.25),
+    )  # fmt: skip
+    second = InspectedLevel(
+        2, 2, 2, 5, 3,
+        (
+            prefix(10, 1, (7, 3), -1.0, 1, "returned", ranks=(1,)),
+            prefix(11, 2, (8, 0), -2.0, 2, "returned"),
+        ),
+        (prefix(12, 2, (8, 1), -2.5, 3, "outscored"),),
+        TargetAtLevel("lost before", -1.8, 2, 0.2),
+    )  # fmt: skip
+    return Inspection(
+        user_id="u<1>",
+        split="test",
+        history=(other, third),
+        num_unread=0,
+        skipped=(),
+        target=mug,
+        target_retired=False,
+        beam_width=2,
+        top_k=2,
+        mask="after",
+        num_items=30,
+        num_levels=2,
+        codebook_size=256,
+        levels=(first, second),
+        results=(
+            InspectedResult("i-3", "Tea pot", -1.0, 1, 1, None, False),
+            InspectedResult("i-1", "A <red> mug", -1.8, None, 2, 1, True),
+            InspectedResult("i-2", None, -2.0, 2, None, None, False),
+        ),
+        beam_exact=False,
+        exact_proved=True,
+        target_rank=2,
     )

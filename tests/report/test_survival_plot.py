@@ -3,7 +3,9 @@ import re
 import pytest
 
 from beamwise.evaluation.survival import SurvivalCounts
-from beamwise.report.survival_plot import OUTCOMES, plot_survival
+from beamwise.report.survival_panels import PANELS
+from beamwise.report.survival_plot import OUTCOMES, panel_svg, plot_report, plot_survival
+from beamwise.testing.survival_example import example_survival
 
 COUNTS = {
     "ce": SurvivalCounts(found=30, pruned=12, promoted=7, outscored=51),
@@ -46,3 +48,22 @@ def test_bars_are_as_long_as_their_shares(tmp_path, monkeypatch):
 def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no counts to draw"):
         plot_survival({}, 10, tmp_path / "lost.png")
+
+
+def test_a_report_is_one_picture_with_all_panels(tmp_path):
+    report = example_survival()
+    plot_report({"ce": report, "apao": report}, tmp_path / "report.svg")
+    drawn = re.findall(r"<!-- (.*?) -->", (tmp_path / "report.svg").read_text())
+    assert {panel.heading for panel in PANELS} <= set(drawn)
+    assert {"ce", "apao"} <= set(drawn)
+
+
+def test_a_report_on_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="got 0 models"):
+        plot_report({}, tmp_path / "report.png")
+
+
+def test_a_panel_alone_has_text_in_the_colour_asked_for():
+    svg = panel_svg(PANELS[0], {"ce": example_survival()}, "#123456")
+    assert "#123456" in svg
+    assert "after level" in svg

@@ -3,12 +3,14 @@
 import math
 import shutil
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from beamwise.decoding import beam_search
+from beamwise.decoding import beam_search, full_sort
 from beamwise.serving.recommender import load
 from beamwise.tokenization.later_items import change_items
 
@@ -31,6 +33,22 @@ def test_items_and_log_probs_are_those_of_the_beam_search(recommender):
     assert ids(found) == [[f"item-{index:04d}" for index in row] for row in expected.items.tolist()]
     log_probs = torch.tensor([[item.log_prob for item in row] for row in found])
     torch.testing.assert_close(log_probs, expected.log_probs)
+
+
+@pytest.mark.parametrize("exclude_history", [False, True])
+def test_exact_answers_are_those_of_the_full_sort(recommender, exclude_history):
+    found = recommender.recommend(HISTORIES, top_k=4, exact=True, exclude_history=exclude_history)
+    run = recommender.run
+    eligible = torch.ones(3, run.catalog.num_items, dtype=torch.bool)
+    if exclude_history:
+        eligible[[0, 0, 2], [3, 7, 100]] = False
+    expected = full_sort(run.backbone, INDICES, run.catalog, 4, eligible=eligible)
+    assert ids(found) == [[f"item-{index:04d}" for index in row] for row in expected.items.tolist()]
+
+
+def test_an_exact_search_has_no_beam_width(recommender):
+    with pytest.raises(ValueError, match="beam_width=20 is for a beam search, not an exact one"):
+        recommender.recommend(HISTORIES, exact=True, beam_width=20)
 
 
 def test_titles_belong_to_the_items(recommender):
@@ -80,6 +98,48 @@ def test_only_eligible_items_come_back(recommender):
     eligible = ["item-0001", "item-0002", "item-0199"]
     found = recommender.recommend(HISTORIES, top_k=5, eligible=eligible)
     assert [{item.item_id for item in row} for row in found] == [set(eligible)] * 3
+
+
+def test_excluded_items_do_not_come_back(recommender):
+    best = ids(recommender.recommend(HISTORIES, top_k=200))
+    wanted = [f"item-{index:04d}" for index in range(40, 60)]
+    found = recommender.recommend(HISTORIES, top_k=200, eligible=wanted, excluded=wanted[:15])
+    assert ids(found) == [[item for item in row if item in wanted[15:]] for row in best]
+    found = recommender.recommend(HISTORIES, top_k=200, excluded=wanted)
+    assert ids(found) == [[item for item in row if item not in wanted] for row in best]
+
+
+@hypothesis.given(
+    wanted=st.sets(st.integers(0, 199), min_size=1, max_size=30), top_k=st.integers(1, 12)
+)
+@hypothesis.settings(max_examples=10)
+def test_k_items_come_back_whenever_k_are_eligible(recommender, wanted, top_k):
+    """Also with the narrowest beam; and with a beam as wide as the catalog, the very best."""
+    eligible = [f"item-{index:04d}" for index in wanted]
+    narrow = recommender.recommend(HISTORIES, top_k, eligible=eligible, beam_width=top_k)
+    assert [len(row) for row in narrow] == [min(top_k, len(wanted))] * len(HISTORIES)
+    ranked = ids(recommender.recommend(HISTORIES, top_k=200))
+    found = ids(recommender.recommend(HISTORIES, top_k, eligible=eligible, beam_width=200))
+    assert found == [[item for item in row if item in eligible][:top_k] for row in ranked]
+
+
+def test_lists_that_leave_nothing_or_name_unknown_items_are_refused(recommender):
+    items = ["item-0001", "item-0002"]
+    for eligible, excluded in (
+        ([], ()),
+        (items, items),
+        (None, recommender.catalog.item_ids.to_list()),
+    ):
+        with pytest.raises(ValueError, match=r"no item may be recommended: of the 200"):
+            recommender.recommend(HISTORIES, eligible=eligible, excluded=excluded)
+    for lists in ({"eligible": ["no"]}, {"excluded": ["no"]}):
+        with pytest.raises(ValueError, match=rf"{next(iter(lists))}: 1 item id.*'no'"):
+            recommender.recommend(HISTORIES, **lists)
+    found = recommender.recommend(
+        HISTORIES, top_k=2, eligible=["no", *items], excluded=["no"], skip_unknown=True
+    )
+    assert [len(row) for row in found] == [2, 2, 2]
+    assert recommender.unknown_ids(["no", "item-0001", "no", "nor"]) == ["no", "nor"]
 
 
 def test_no_histories_give_no_answers(recommender):
@@ -175,7 +235,8 @@ def test_a_retired_item_is_never_recommended_but_may_stand_in_a_history(fitted, 
     for row, earlier in zip(found, before, strict=True):
         assert [item for item in ids([earlier])[0] if item != best] == ids([row])[0]
         assert len(row) == 200
-    assert after.recommend(histories, top_k=5, eligible=[best]) == [[], [], [], []]
+    with pytest.raises(ValueError, match=r"eligible and excluded leave none"):
+        after.recommend(histories, top_k=5, eligible=[best])
 
 
 def test_users_are_those_of_the_later_data(fitted, later):

@@ -23,6 +23,9 @@ from beamwise.config import Config
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
+NARROW_HEAD = 32
+"""Width of a head up to which a CPU attends in fp32 even where products are bf16, if no gradient is
+kept: so short rows gain nothing in bf16, and converting them takes longer than the products."""
 INITIAL_DEVIATION = 0.02
 """Of fresh weights; `initializer_range` in the published configurations."""
 
@@ -123,8 +126,19 @@ class SwiGLU(nn.Module):
 
     def forward(self, stream: Float[Tensor, "tokens dim"]) -> Float[Tensor, "tokens dim"]:
         """Add the block's output to the residual stream."""
-        gate, up = self.gate_up(self.norm(stream)).unflatten(-1, (2, -1)).unbind(-2)
-        return stream + dropped(self.down(F.silu(gate) * up), self.dropout, self.training)
+        normed = self.norm(stream)
+        if torch.is_grad_enabled():
+            gate, up = self.gate_up(normed).unflatten(-1, (2, -1)).unbind(-2)
+            return stream + dropped(self.down(F.silu(gate) * up), self.dropout, self.training)
+        return stream + self.down(self._gated(normed))
+
+    def _gated(self, normed: Float[Tensor, "tokens dim"]) -> Float[Tensor, "tokens hidden"]:
+        """The hidden units where no gradient is kept: nothing is written that is not needed."""
+        if torch.is_autocast_enabled(normed.device.type):  # it casts a whole weight only once
+            gate, up = self.gate_up(normed).unflatten(-1, (2, -1)).unbind(-2)
+            return F.silu(gate).mul_(up)
+        gate, up = (F.linear(normed, half) for half in self.gate_up.weight.chunk(2))
+        return F.silu(gate, inplace=True).mul_(up)
 
 
 class LlamaLayer(nn.Module):
@@ -148,8 +162,25 @@ class LlamaLayer(nn.Module):
         self, stream: Float[Tensor, "tokens dim"], shared: Pass, known: Known
     ) -> tuple[Float[Tensor, "tokens dim"], Known]:
         """The residual stream after this layer, and what the layer has seen by then."""
+        packed = self.queries_keys_values(self.norm(stream))
+        if self._attends_in_fp32(packed):
+            with torch.autocast(packed.device.type, enabled=False):
+                attended, known = self._attend(packed.float(), shared, known)
+        else:
+            attended, known = self._attend(packed, shared, known)
+        stream = stream + dropped(self.out(attended), self.dropout, self.training)
+        return self.feedforward(stream), known
+
+    def _attends_in_fp32(self, packed: Tensor) -> bool:
+        narrow = self.heads[1] <= NARROW_HEAD and packed.device.type == "cpu"
+        return narrow and packed.dtype == torch.bfloat16 and not torch.is_grad_enabled()
+
+    def _attend(
+        self, packed: Tensor, shared: Pass, known: Known
+    ) -> tuple[Float[Tensor, "tokens inner"], Known]:
+        """What the heads gather for each token, and what the layer has seen by then."""
         drop = self.dropout if self.training else 0.0
-        of_context, of_nodes = self._project(stream, shared)
+        of_context, of_nodes = self._project(packed, shared)
         context, nodes = known
         attended = []
         if of_context:
@@ -164,13 +195,11 @@ class LlamaLayer(nn.Module):
             nodes = (keys, values)
             seen = prefix_attention(queries, context, nodes, shared.sight, drop)
             attended.append(seen.reshape(-1, self.out.in_features))
-        out = self.out(torch.cat(attended) if len(attended) > 1 else attended[0])
-        stream = stream + dropped(out, self.dropout, self.training)
-        return self.feedforward(stream), Known(context, nodes)
+        joined = torch.cat(attended) if len(attended) > 1 else attended[0]
+        return joined, Known(context, nodes)
 
-    def _project(self, stream: Tensor, shared: Pass) -> list[tuple[Tensor, ...]]:
+    def _project(self, packed: Tensor, shared: Pass) -> list[tuple[Tensor, ...]]:
         """Queries, keys and values `(batch, tokens, heads, head_dim)` of both kinds of tokens."""
-        packed = self.queries_keys_values(self.norm(stream))
         both = (shared.context_turns, shared.node_turns)
         counts = [0 if turns is None else shared.batch * turns.shape[1] for turns in both]
         parts: list[tuple[Tensor, ...]] = []

@@ -104,7 +104,8 @@ class FeedForward(nn.Module):
         self, stream: Float[Tensor, "batch tokens dim"]
     ) -> Float[Tensor, "batch tokens dim"]:
         """Add the block's output to the residual stream."""
-        inner = F.relu(self.up(self.norm(stream)))
+        inner = self.up(self.norm(stream))
+        inner = F.relu(inner, inplace=not torch.is_grad_enabled())
         inner = dropped(inner, self.dropout, self.training)
         return stream + dropped(self.down(inner), self.dropout, self.training)
 

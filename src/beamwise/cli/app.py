@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 import beamwise
 from beamwise.cli.demo import demo
 from beamwise.cli.evaluate import evaluate
+from beamwise.cli.inspect import inspect
 from beamwise.cli.output import message
 from beamwise.cli.prepare import prepare
 from beamwise.cli.recommend import recommend
@@ -32,7 +33,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for _command in (demo, prepare, tokenize, train, evaluate, recommend, reproduce):
+for _command in (demo, prepare, tokenize, train, evaluate, recommend, inspect, reproduce):
     app.command(_command)
 
 

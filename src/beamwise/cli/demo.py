@@ -70,7 +70,7 @@ def print_result(result: DemoResult, examples: dict[str, list[Recommendation]]) 
     print_comparison(rows, list(result.evaluations), title)
     for name, measured in result.evaluations.items():
         if measured.survival is not None:
-            width, lost = measured.config.beam_width, measured.survival.pruned
+            width, lost = measured.config.last_width, measured.survival.pruned
             of = lost + measured.survival.found
             print(
                 f"{name}: of {of:,} targets that a full ranking has in its best {width}, "

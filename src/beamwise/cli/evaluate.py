@@ -9,6 +9,8 @@ from typing import Any, Literal
 from beamwise.cli.output import message, print_comparison, print_json
 from beamwise.cli.parameters import Flag, Json, Settings
 from beamwise.cli.progress import UserProgress
+from beamwise.cli.runs import open_foreign, tell_if_unfinished
+from beamwise.cli.survival import SurvivalRequest, report
 from beamwise.config import changed_config, read_config
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
 from beamwise.experiments import evaluate_run
@@ -28,7 +30,7 @@ from beamwise.training.run import open_run
 
 
 def evaluate(
-    run: Path,
+    run: Path | None = None,
     /,
     *more_runs: Path,
     split: Literal["test", "validation"] = "test",
@@ -37,20 +39,33 @@ def evaluate(
     mask: Literal["after", "before"] | None = None,
     full_sort: Flag = False,
     baselines: Flag = False,
+    survival: Flag = False,
+    html: Path | None = None,
+    model: Path | None = None,
+    catalog: Path | None = None,
+    codebook_size: int | None = None,
+    end_token: Flag = False,
     config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
     """Measure runs on their data, side by side, and save evaluation.json in each run folder.
 
+    With --survival, report instead where targets are lost and what a wider beam, exact search or a
+    better model would win back; saves survival.json, .parquet, .png and .html.
+
     For example:
 
       beamwise evaluate runs/ce runs/apao --full-sort --baselines
       beamwise evaluate runs/ce --split validation --beam-width 50
       beamwise evaluate runs/ce --set ks=[1,10,50] --set beam_width=50
+      beamwise evaluate runs/ce runs/apao --survival --html compared.html
+      beamwise evaluate runs/ce --survival --set widths=[10,20,200] --set max_users=1000
+      beamwise evaluate --survival --model HF_FOLDER --catalog codes.csv --codebook-size 256
+        --data data/shop --html survival.html
 
     Args:
-        run: Run folder that train wrote.
+        run: Run folder that train wrote; may be left out with --model.
         more_runs: Others to show beside it.
         split: Targets to rank. Results for validation go into a folder of that name in the run's.
         data: Dataset folder to rank on in place of each run's own: with items added or retired, or
@@ -62,15 +77,40 @@ def evaluate(
         baselines: Also rank by popularity and by item-kNN, counted on the training part; results go
             into the folder baselines beside the run's. Items of the history may be recommended
             again, as the models do.
+        survival: Report on what the beam lost: by level, by beam width and beside exact search.
+            Its --set has ks, beam_width, widths, tolerance, max_users and timed_users.
+        html: Page of all runs that --survival writes; survival.html in the run's folder where not
+            given, or survival-compared.html in the first of several.
+        model: With --survival, folder of a T5 or Llama of transformers, beside or in place of
+            runs; with --catalog, --data and --html.
+        catalog: The model's items: CSV, TSV, Parquet or .npy of codes or tokens, or a catalog
+            folder.
+        codebook_size: The file of --catalog holds codes: token = 2 + level * codebook_size + code.
+            Where not given it holds the model's own tokens.
+        end_token: Every item of --catalog also ends with the model's end token.
         config: YAML file of evaluation settings, in place of the run's own.
         settings: key.path=value of an evaluation setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    runs = list(dict.fromkeys((run, *more_runs)))
-    for folder in runs:  # all of them, before the first long search
-        _check(folder, split, data)
+    runs = list(dict.fromkeys(more_runs if run is None else (run, *more_runs)))
+    if not runs and model is None:
+        raise ValueError("give a run folder, or --survival with --model: there is nothing to do")
+    if model is not None and not survival:
+        raise ValueError(f"--model {model} is for the survival report: add --survival")
+    foreign = open_foreign(
+        model, data, catalog=catalog, codebook_size=codebook_size, end_token=end_token
+    )
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
+    _check_options(survival=survival, full_sort=full_sort, baselines=baselines, html=html)
+    if survival:
+        request = SurvivalRequest(
+            runs, split, data, changes, config, settings, html, model, foreign
+        )
+        report(request, json=json)
+        return
+    for folder in runs:  # all of them, before the first long search
+        _check(folder, split, data)
     evaluations: dict[str, Evaluation] = {}
     configs: dict[Path, EvaluationConfig] = {}
     for folder in runs:
@@ -93,9 +133,20 @@ def evaluate(
         message(f"saved in {result_folder(folder, split, data)}")
 
 
+def _check_options(*, survival: bool, full_sort: bool, baselines: bool, html: Path | None) -> None:
+    """Refuse options that mean nothing together."""
+    if survival and full_sort:
+        raise ValueError("--survival ranks the whole catalog anyway: leave out --full-sort")
+    if survival and baselines:
+        raise ValueError("--survival is about beams, baselines have none: leave out --baselines")
+    if html is not None and not survival:
+        raise ValueError(f"--html {html} is the page of --survival: add --survival")
+
+
 def _check(run: Path, split: Literal["test", "validation"], data: Path | None) -> None:
     """Refuse what cannot be evaluated, and tell of targets that nothing can find."""
     check_result_folder(run, split, data)
+    tell_if_unfinished(run)
     run_data = data_of(open_run(run, data=data))
     windows = part_of(run_data, split)
     if retired := num_retired_targets(run_data, windows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from beamwise.config import Config, describe_settings
 from beamwise.experiments.comparison import Row
 
+_NUMBER = re.compile(r"-?[0-9][0-9,.]*")
 BAR_WIDTH = 40
 """Characters of the longest bar of a histogram."""
 
@@ -69,6 +72,32 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_written(value)) for value in row))
+    _print(table)
+
+
+def print_sections(
+    title: str,
+    header: Sequence[str],
+    sections: Sequence[Sequence[tuple[str, Sequence[str]]]],
+    *,
+    cut: str,
+) -> None:
+    """Rows in sections with a line between, each with a style, as in "bold" or "" for none.
+
+    On a narrow screen the column `cut` loses what does not fit; columns of numbers stand right.
+    """
+    table = Table(title=escape(title), title_justify="left")
+    rows = [row for section in sections for _, row in section]
+    for column, name in enumerate(header):
+        texts = [row[column].rstrip("%") for row in rows if row[column] not in ("", "-")]
+        is_number = bool(texts) and all(_NUMBER.fullmatch(text) for text in texts)
+        justify = "right" if is_number else "left"
+        table.add_column(escape(name), justify=justify, no_wrap=name != cut)
+    for section in sections:
+        for style, row in section:
+            cells = (Text(text, no_wrap=True, overflow="ellipsis") for text in row)
+            table.add_row(*cells, style=style)
+        table.add_section()
     _print(table)
 
 

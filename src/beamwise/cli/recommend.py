@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +14,14 @@ from cyclopts import Parameter
 
 from beamwise.cli.output import json_line, message, print_items, print_json
 from beamwise.cli.parameters import Flag, Json
+from beamwise.cli.runs import tell_if_unfinished
 from beamwise.serving.recommender import Recommendation, Recommender, load
 
 TOP_K = 10
 AT_ONCE = 1024
 """Histories of a file that are answered together."""
+MOST_NAMED = 5
+"""Unknown ids that one message names."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,12 @@ def recommend(
     file: Path | None = None,
     top_k: int | None = None,
     beam_width: int | None = None,
+    exact: Flag = False,
     data: Path | None = None,
     skip_unknown: Flag = False,
     exclude_history: Flag = False,
+    only: str | None = None,
+    exclude: str | None = None,
     out: Path | None = None,
     json: Json = False,
 ) -> None:
@@ -53,8 +59,9 @@ def recommend(
 
       beamwise recommend runs/ce --history item-0004,item-0311 --top-k 5
       beamwise recommend runs/ce --titles "Blue Mug" --titles "Tea Pot"
-      beamwise recommend runs/ce --user user-0042 --exclude-history --json
+      beamwise recommend runs/ce --user user-0042 --exclude-history --exact --json
       beamwise recommend runs/ce --data data/shop --history item-0004,new-item
+      beamwise recommend runs/ce --user user-0042 --only @in-stock.txt --exclude item-0004
       beamwise recommend runs/ce --file histories.jsonl --out recommendations.jsonl
 
     Args:
@@ -65,21 +72,34 @@ def recommend(
         file: JSON lines: each a list of item ids, or an object with "history" and maybe "user_id".
         top_k: Items for each history; 10, or all where the catalog has fewer, where not given.
         beam_width: Prefixes kept after each level, at least top_k.
+        exact: Find the items that are the most probable of all, and prove it: up to about three
+            times the work of a beam search, and no beam-width.
         data: Dataset folder whose catalog and users take the place of the run's own: with items
             added or retired, or tokenized like the run's.
-        skip_unknown: Leave unknown item ids out of histories, instead of refusing them.
+        skip_unknown: Leave unknown item ids out of histories and lists, instead of refusing them;
+            they are named.
         exclude_history: Recommend no item of a history again. Runs are evaluated without this.
+        only: Item ids that may be recommended, separated by commas; or @FILE with one a line.
+        exclude: Item ids that may not, written likewise.
         out: File to write JSON lines to, whole or not at all.
         json: Print JSON lines on standard output, no tables.
     """
     _check_one_way(history=history, titles=titles, user=user, file=file)
+    tell_if_unfinished(run)
     recommender = load(run, data=data)
     top_k = min(TOP_K, recommender.catalog.num_items) if top_k is None else top_k
     queries = _queries(recommender, history, titles, user, file)
-    lines = 0
+    eligible = None if only is None else item_list(only, "--only")
+    excluded = [] if exclude is None else item_list(exclude, "--exclude")
+    if skip_unknown:
+        _name_unknown(recommender, "--only, --exclude", [*(eligible or []), *excluded])
+    lines = too_few = 0
     with _output(out) as target:
         while chunk := list(islice(queries, AT_ONCE)):
-            if not skip_unknown:
+            if skip_unknown:
+                for query in chunk:
+                    _name_unknown(recommender, query.place or "history", query.history)
+            else:
                 _check_known(recommender, chunk)
             found = recommender.recommend(
                 [query.history for query in chunk],
@@ -87,7 +107,11 @@ def recommend(
                 beam_width=beam_width,
                 skip_unknown=skip_unknown,
                 exclude_history=exclude_history,
+                exact=exact,
+                eligible=eligible,
+                excluded=excluded,
             )
+            too_few += sum(len(items) < top_k for items in found)
             for query, items in zip(chunk, found, strict=True):
                 if target is not None:
                     target.write(json_line(_answer(query, items)) + "\n")
@@ -96,8 +120,43 @@ def recommend(
                 else:
                     print_items(_title(query), items)
             lines += len(chunk)
+    if too_few:
+        message(
+            f"{too_few:,} of {lines:,} histories have fewer than {top_k} items, since no more may "
+            "be recommended"
+        )
     if out is not None:
         message(f"wrote recommendations for {lines:,} histories to {out}")
+
+
+def item_list(text: str, option: str) -> list[str]:
+    """The item ids of an option: separated by commas, or one a line of @FILE.
+
+    Raises:
+        ValueError: If there is no such file, it is no text, or no id is given.
+    """
+    lines = text.split(",")
+    if text.startswith("@"):
+        path = Path(text[1:])
+        if not path.is_file():
+            raise ValueError(f"{option}: no file at {path}: give one with an item id a line")
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{option}: {path} is not UTF-8 at byte {error.start}") from None
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise ValueError(f"{option} names no item: leave it out or give item ids")
+    return ids
+
+
+def _name_unknown(recommender: Recommender, place: str, item_ids: Sequence[str]) -> None:
+    """Say which ids are left out."""
+    unknown = recommender.unknown_ids(item_ids)
+    if unknown:
+        named = ", ".join(repr(item) for item in unknown[:MOST_NAMED])
+        more = f" and {len(unknown) - MOST_NAMED:,} more" if len(unknown) > MOST_NAMED else ""
+        message(f"{place}: left out, unknown to the catalog: {named}{more}")
 
 
 def _check_one_way(**ways: object) -> None:

@@ -139,7 +139,10 @@ class PrefixScorer:
         log_probs = prefixes.log_probs[upper] + step
         rows = prefixes.rows[upper]
         children = Prefixes(rows, known[upper], tokens, nodes, log_probs)
-        return children.where(self._eligibility.below(rows, nodes) & (log_probs > -torch.inf))
+        possible = log_probs > -torch.inf
+        if not self._eligibility.is_everything:
+            possible = possible & self._eligibility.below(rows, nodes)
+        return children.where(possible)
 
     def _shared_with_new(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from beamwise.backbones.base import Backbone
 from beamwise.catalog import Catalog
+from beamwise.decoding.eligibility import ListedItems
 
 MASKS = ("after", "before")
 
@@ -23,7 +24,7 @@ class SearchRequest:
     catalog: Catalog
     top_k: int
     mask: str
-    eligible: Tensor | None
+    eligible: Tensor | ListedItems | None
 
     def __post_init__(self) -> None:
         """Check what the caller gave.
@@ -36,7 +37,9 @@ class SearchRequest:
             raise ValueError(f"top_k must be >= 1, got {self.top_k}: ask for at least one item")
         if self.mask not in MASKS:
             raise ValueError(f"mask must be one of {', '.join(MASKS)}, got {self.mask!r}")
-        if self.eligible is not None:
+        if isinstance(self.eligible, ListedItems):
+            self._check_listed(self.eligible.items)
+        elif self.eligible is not None:
             self._check_eligible(self.eligible)
         if self.backbone.vocab_size < self.catalog.vocab_size:
             raise ValueError(
@@ -64,6 +67,24 @@ class SearchRequest:
             raise ValueError(
                 f"histories must hold item indices 0..{num_items - 1} or -1 for padding, got "
                 f"{bad}: use the catalog that they were made with"
+            )
+
+    def _check_listed(self, items: Tensor) -> None:
+        num_items, num_users = self.catalog.num_items, len(self.histories)
+        if items.ndim != 2 or items.dtype != torch.int64 or len(items) != num_users:
+            raise ValueError(
+                f"listed items must be int64 of shape ({num_users}, n), one row a user, padded "
+                f"with -1, got {items.dtype} of shape {tuple(items.shape)}"
+            )
+        if items.device != self.catalog.device:
+            raise ValueError(
+                f"listed items are on {items.device}, the catalog is on {self.catalog.device}: "
+                "move one with .to(device)"
+            )
+        if items.numel() and (int(items.min()) < -1 or int(items.max()) >= num_items):
+            bad = int(items.max()) if int(items.max()) >= num_items else int(items.min())
+            raise ValueError(
+                f"listed items must be item indices 0..{num_items - 1} or -1 for padding, got {bad}"
             )
 
     def _check_eligible(self, eligible: Tensor) -> None:

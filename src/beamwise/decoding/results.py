@@ -34,6 +34,8 @@ class SearchResult:
     """Each item's path, padded with -1."""
     exact: Bool[Tensor, " batch"]
     """Whether the search proved that no other leaf belongs among the k."""
+    num_scored: Int64[Tensor, " batch"]
+    """Prefixes whose next token the backbone scored, the empty one included."""
 
     def rows(self, chosen: Int64[Tensor, " chosen"]) -> SearchResult:
         """The results of these users, in this order."""
@@ -61,13 +63,15 @@ class LeavesFound(NamedTuple):
     log_probs: Float[Tensor, " found"]
     best_dropped: Float[Tensor, " batch"]
     """Log-probability of the best prefix left unexplored, by user; -inf where none was."""
+    num_scored: Int64[Tensor, " batch"]
+    """As in `SearchResult`."""
 
 
 def rank_leaves(
     found: LeavesFound, top_k: int, catalog: Catalog, eligibility: Eligibility
 ) -> SearchResult:
     """Rank the leaves in the total order, and expand the best `top_k` to eligible items."""
-    rows, leaves, log_probs, best_dropped = found
+    rows, leaves, log_probs, best_dropped, num_scored = found
     num_rows = len(best_dropped)
     order = (rows * catalog.num_leaves + leaves).argsort()  # so that ties go to the lower leaf
     rows, leaves, log_probs = rows[order], leaves[order], log_probs[order]
@@ -86,6 +90,7 @@ def rank_leaves(
         log_probs=item_scores,
         tokens=paths.masked_fill((items < 0)[..., None], -1),
         exact=(best_dropped < scores[:, -1] - EXACTNESS_TOLERANCE) | (best_dropped == -torch.inf),
+        num_scored=num_scored,
     )
 
 

@@ -117,7 +117,9 @@ def leaves_of(levels: Sequence[Level], catalog: Catalog, num_users: int) -> Leav
     """The leaves that all levels of a search reached, and the best prefix that it ever dropped."""
     found = Prefixes.joined([level.leaves for level in levels] or [Prefixes.roots(catalog, 0)])
     best_dropped = torch.full((num_users,), -torch.inf, device=catalog.device)
+    num_scored = torch.bincount(found.rows, minlength=num_users).clamp(max=1)  # the root
     for level in levels:
         best_dropped = torch.maximum(best_dropped, level.best_dropped)
+        num_scored = num_scored + torch.bincount(level.kept.rows, minlength=num_users)
     leaves = catalog.leaf_start[found.nodes].long()
-    return LeavesFound(found.rows, leaves, found.log_probs, best_dropped)
+    return LeavesFound(found.rows, leaves, found.log_probs, best_dropped, num_scored)

@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import polars as pl
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from beamwise.config import Config
 from beamwise.data.parquet_files import UnreadableFileError, read_table
@@ -20,6 +20,8 @@ from beamwise.evaluation.survival import SurvivalCounts
 
 SUMMARY_FILE = "evaluation.json"
 PER_USER_FILE = "per_user.parquet"
+BeamWidth = PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+"""Prefixes kept after each level: one number, or one a level."""
 AGAIN = "run `beamwise evaluate` again"
 
 
@@ -27,25 +29,31 @@ class EvaluationConfig(Config):
     """How to rank and what to count."""
 
     ks: tuple[PositiveInt, ...] = (5, 10, 20)
-    """Cutoffs of recall and NDCG, ascending, none above `beam_width`. The last is the leaves
-    that the searches return."""
-    beam_width: PositiveInt = 20
-    """Prefixes kept after each level."""
+    """Cutoffs of recall and NDCG, ascending, none above the last beam width. The last is the
+    leaves that the searches return."""
+    beam_width: BeamWidth = 20
+    """Prefixes kept after each level: one number, or a list of one a level."""
     mask: Literal["after", "before"] = "after"
     """Mask illegal tokens after or before the softmax."""
     batch_size: PositiveInt = 256
     """Users decoded in one call."""
     full_sort: bool = False
-    """Also rank every leaf of the catalog, and count what the beam lost."""
+    """Also rank the whole catalog, by exact search, and count what the beam lost."""
 
     @model_validator(mode="after")
     def _cutoffs_fit(self) -> EvaluationConfig:
-        if not self.ks or list(self.ks) != sorted(set(self.ks)) or self.ks[-1] > self.beam_width:
+        last = self.last_width
+        if not self.ks or list(self.ks) != sorted(set(self.ks)) or self.ks[-1] > last:
             raise ValueError(
-                f"ks must be ascending and within 1..beam_width={self.beam_width}, "
+                f"ks must be ascending and within 1..beam_width={last}, "
                 f"got {list(self.ks)}: drop cutoffs or raise beam_width"
             )
         return self
+
+    @property
+    def last_width(self) -> int:
+        """Prefixes kept after the last level."""
+        return self.beam_width if isinstance(self.beam_width, int) else self.beam_width[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,7 @@ class Evaluation:
     summary: dict[str, float | int]
     """Means over users, and `users`. `recall@K` and `ndcg@K` count by ID (as the papers do), the
     same with `_by_item` by item, with `_full_sort` at the end under a full sort. `exact` is the
-    share of users whose leaves are proved to be the full sort's; a baseline has none."""
+    share of users whose leaves the beam proves to be the full sort's; a baseline has none."""
     per_user: pl.DataFrame
     """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
     `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Of a

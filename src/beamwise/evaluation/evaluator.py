@@ -14,7 +14,7 @@ from torch import Tensor
 
 from beamwise.backbones.base import Backbone, eval_mode
 from beamwise.catalog import Catalog
-from beamwise.decoding import SearchResult, beam_search, full_sort
+from beamwise.decoding import SearchResult, beam_search, exact_ranking
 from beamwise.evaluation.baselines import Baseline
 from beamwise.evaluation.evaluation import Evaluation, EvaluationConfig
 from beamwise.evaluation.metrics import metrics_at, metrics_of_ranks
@@ -156,7 +156,7 @@ def _evaluate_batch(
     }
     survival = SurvivalCounts()
     if config.full_sort:
-        best = full_sort(backbone, histories, catalog, top_k, mask)
+        best = exact_ranking(backbone, histories, catalog, top_k, mask)
         ranked = _ranked(best, target_leaves, target_sizes, sizes, config.ks)
         columns |= {f"{name}_full_sort": values for name, values in ranked.items()}
         survival = count_survival(beam, best, target_leaves)

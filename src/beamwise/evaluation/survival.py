@@ -79,10 +79,25 @@ def count_survival(
             f"{tuple(full_sort.leaves.shape)} (users, top_k): "
             "run both on the same histories and top_k"
         )
-    in_beam = leaf_ranks(beam.leaves, target_leaves) > 0
-    in_best = leaf_ranks(full_sort.leaves, target_leaves) > 0
-    is_leaf = full_sort.leaves >= 0
-    kept = (full_sort.leaves[:, :, None] == beam.leaves[:, None, :]).any(dim=2) & is_leaf
+    return count_outcomes(beam.leaves, full_sort.leaves, target_leaves)
+
+
+def count_outcomes(
+    returned: Int64[Tensor, "batch returned"],
+    best: Int64[Tensor, "batch best"],
+    target_leaves: Int64[Tensor, " batch"],
+) -> SurvivalCounts:
+    """Compare the leaves that a search returned with the best there are.
+
+    Args:
+        returned: Distinct leaves of each user, padded with -1.
+        best: The K best of each user, padded alike; a narrow search may have returned fewer.
+        target_leaves: Leaf of each target, >= 0.
+    """
+    in_beam = leaf_ranks(returned, target_leaves) > 0
+    in_best = leaf_ranks(best, target_leaves) > 0
+    is_leaf = best >= 0
+    kept = (best[:, :, None] == returned[:, None, :]).any(dim=2) & is_leaf
     return SurvivalCounts(
         found=int((in_best & in_beam).sum()),
         pruned=int((in_best & ~in_beam).sum()),

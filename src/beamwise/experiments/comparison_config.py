@@ -22,7 +22,7 @@ class MethodConfig(Config):
     """One way to train, as changes to the settings that all methods share."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    """In tables, and of the folder of its runs: small letters, digits, dots, dashes, underscores."""
+    """In tables, and of the folder of its runs: lower-case letters, digits and ., -, _."""
     settings: dict[str, Any] = Field(default={})
     """Changes, as nested groups or by `key.path`; an objective of another name begins with its
     own defaults."""

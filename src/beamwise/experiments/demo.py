@@ -136,7 +136,7 @@ def _draw(picture: Path, evaluations: dict[str, Evaluation]) -> Path | None:
     lost = {name: e.survival for name, e in evaluations.items() if e.survival is not None}
     if not lost:
         return None
-    plot_survival(lost, next(iter(evaluations.values())).config.beam_width, picture)
+    plot_survival(lost, next(iter(evaluations.values())).config.last_width, picture)
     return picture
 
 

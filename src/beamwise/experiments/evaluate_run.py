@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -221,5 +221,6 @@ def with_changes(config: EvaluationConfig, changes: Mapping[str, Any]) -> Evalua
     """
     settings = config.model_dump() | dict(changes)
     width = settings["beam_width"]
-    settings["ks"] = tuple(k for k in config.ks if k <= width) or (max(1, width),)
+    last = width[-1] if isinstance(width, Sequence) else width
+    settings["ks"] = tuple(k for k in config.ks if k <= last) or (max(1, last),)
     return parse_config(EvaluationConfig, settings, source="evaluation")

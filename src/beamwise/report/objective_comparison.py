@@ -77,7 +77,7 @@ class ComparisonFigures:
     title: str
     baseline: str
     ks: tuple[int, ...]
-    beam_width: int
+    beam_width: int | tuple[int, ...]
     users: int
     selection: str
     """The validation metric that chose epochs and points of grids."""

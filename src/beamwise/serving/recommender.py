@@ -16,7 +16,8 @@ from torch import Tensor
 from beamwise.backbones.base import Backbone
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import Dataset
-from beamwise.decoding import SearchResult, beam_search
+from beamwise.decoding import SearchResult, beam_search, exact_ranking
+from beamwise.decoding.request import widths_by_level
 from beamwise.training.run import Run, open_run
 
 Histories = Sequence[Sequence[str]] | Tensor | np.ndarray
@@ -57,7 +58,7 @@ def load(
 
 
 class Recommender:
-    """A run that is ready to answer; every answer is found by beam search."""
+    """A run that is ready to answer: by beam search, or exactly."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -69,9 +70,11 @@ class Recommender:
         top_k: int = 10,
         *,
         eligible: Sequence[str] | None = None,
+        excluded: Sequence[str] = (),
         exclude_history: bool = False,
-        beam_width: int | None = None,
+        beam_width: int | Sequence[int] | None = None,
         skip_unknown: bool = False,
+        exact: bool = False,
     ) -> list[list[Recommendation]]:
         """The most probable next items of each history, best first.
 
@@ -80,21 +83,28 @@ class Recommender:
 
         Args:
             histories: A history for each user; one alone is `[history]`.
-            top_k: Items for each user; fewer come back where fewer are eligible or reachable.
+            top_k: Items for each user; fewer come back only where fewer may be recommended.
             eligible: Ids of the items that may be recommended; all where not given.
+            excluded: Ids of items that may not, whatever `eligible` says.
             exclude_history: Recommend to no user an item of the whole history given, those that
                 are too old to be read too. Off by default, as models are evaluated.
-            beam_width: Prefixes kept after each level, >= top_k; the larger of the run's and
-                top_k where not given.
-            skip_unknown: Leave unknown ids out of histories, instead of refusing them.
+            beam_width: Prefixes kept after each level, one number or one a level, the last >=
+                top_k; the larger of the run's and top_k where not given.
+            skip_unknown: Leave unknown ids out of histories, `eligible` and `excluded`, instead of
+                refusing them.
+            exact: Whether the items are proved to be the most probable of all, at up to about three
+                times the work; there is no `beam_width` then.
 
         Raises:
-            ValueError: If an id is unknown, or an argument is out of range.
+            ValueError: If an id is unknown, `eligible` and `excluded` leave nothing, or an argument
+                is out of range.
         """
         self._check_top_k(top_k)
-        width = max(self.run.config.evaluation.beam_width, top_k)
-        width = width if beam_width is None else beam_width
-        allowed = None if eligible is None else self._as_mask(eligible)
+        if exact and beam_width is not None:
+            raise ValueError(
+                f"beam_width={beam_width} is for a beam search, not an exact one: give one of both"
+            )
+        allowed = self._allowed(eligible, excluded, skip_unknown)
         whole = self._as_indices(histories, skip_unknown)
         latest = _latest(whole, self.run.config.data.max_history)
         size = self.run.config.evaluation.batch_size
@@ -102,17 +112,32 @@ class Recommender:
         for start in range(0, len(whole), size):
             batch = slice(start, start + size)
             taken = whole[batch].to(self.catalog.device) if exclude_history else None
-            result = beam_search(
-                cast(Backbone, self.run.backbone),
-                latest[batch].to(self.catalog.device),
-                self.catalog,
-                beam_width=width,
-                top_k=top_k,
-                mask=self.run.config.evaluation.mask,
-                eligible=allowed if taken is None else _without(taken, allowed, self.catalog),
+            left = allowed if taken is None else _without(taken, allowed, self.catalog)
+            given = latest[batch].to(self.catalog.device)
+            result = (
+                self._best(given, top_k, left)
+                if exact
+                else self._beam(given, beam_width, top_k, left)
             )
             found.extend(self._described(result))
         return found
+
+    def _beam(
+        self,
+        histories: Tensor,
+        beam_width: int | Sequence[int] | None,
+        top_k: int,
+        eligible: Tensor | None,
+    ) -> SearchResult:
+        settings = self.run.config.evaluation
+        own, _ = widths_by_level(settings.beam_width, None, self.catalog)
+        width = [max(each, top_k) for each in own] if beam_width is None else beam_width
+        backbone = cast(Backbone, self.run.backbone)
+        return beam_search(backbone, histories, self.catalog, width, top_k, settings.mask, eligible)
+
+    def _best(self, histories: Tensor, top_k: int, eligible: Tensor | None) -> SearchResult:
+        backbone, mask = cast(Backbone, self.run.backbone), self.run.config.evaluation.mask
+        return exact_ranking(backbone, histories, self.catalog, top_k, mask, eligible)
 
     def item_ids_of_titles(self, titles: Sequence[str]) -> list[str]:
         """The item of each title, upper and lower case alike; the first where items share one.
@@ -125,6 +150,10 @@ class Recommender:
                 raise ValueError(self._unknown_title(title))
         ids = self.catalog.item_ids
         return [ids[self._item_of_title[title.casefold()]] for title in titles]
+
+    def unknown_ids(self, item_ids: Sequence[str]) -> list[str]:
+        """Those that the catalog does not have, each once."""
+        return [item for item in dict.fromkeys(item_ids) if item not in self._known_ids]
 
     def titles_of(self, item_ids: Sequence[str]) -> list[str | None]:
         """The title of each item, None where the data give none."""
@@ -160,9 +189,31 @@ class Recommender:
                 f"got {top_k}"
             )
 
-    def _as_mask(self, eligible: Sequence[str]) -> Bool[Tensor, " items"]:
+    def _allowed(
+        self, eligible: Sequence[str] | None, excluded: Sequence[str], skip_unknown: bool
+    ) -> Bool[Tensor, " items"] | None:
+        """Which items may be recommended, None where nothing is said of it."""
+        if eligible is None and not len(excluded):
+            return None
+        allowed = ~self._as_mask("excluded", excluded, skip_unknown)
+        if eligible is not None:
+            allowed &= self._as_mask("eligible", eligible, skip_unknown)
+        retired = self.catalog.retired
+        if not bool((allowed if retired is None else allowed & ~retired).any()):
+            raise ValueError(
+                f"no item may be recommended: of the {self.catalog.num_items:,} of the catalog, "
+                "eligible and excluded leave none that is not retired; name others"
+            )
+        return allowed
+
+    def _as_mask(self, name: str, ids: Sequence[str], skip_unknown: bool) -> Bool[Tensor, " items"]:
         mask = torch.zeros(self.catalog.num_items, dtype=torch.bool, device=self.catalog.device)
-        mask[self.catalog.indices_of(eligible)] = True
+        if skip_unknown:
+            ids = [item for item in ids if item in self._known_ids]
+        try:
+            mask[self.catalog.indices_of(ids)] = True
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
         return mask
 
     def _as_indices(self, histories: Histories, skip_unknown: bool) -> Int64[Tensor, "users width"]:

@@ -34,6 +34,17 @@ class TableContext:
         return TableContext(self.states[rows], self.lengths[rows])
 
 
+@dataclass(frozen=True)
+class TableCache:
+    """States of every node known."""
+
+    states: Int64[Tensor, "batch known"]
+
+    def select(self, rows: Int64[Tensor, " rows"]) -> TableCache:
+        """The nodes of these rows."""
+        return TableCache(self.states[rows])
+
+
 class TableBackbone:
     """Satisfies the backbone protocol with hashes, one independent state for every prefix.
 
@@ -95,12 +106,12 @@ class TableBackbone:
         return TableContext(torch.stack(states, 1), history.lengths)
 
     def extend(
-        self, context: TableContext, nodes: PrefixNodes, cache: Tensor | None = None
-    ) -> tuple[Float[Tensor, "batch nodes 1"], Tensor]:
+        self, context: TableContext, nodes: PrefixNodes, cache: TableCache | None = None
+    ) -> tuple[Float[Tensor, "batch nodes 1"], TableCache]:
         """The states of the nodes as hidden vectors of size one, a depth at a time."""
         _check_promises(nodes)
         num_new = nodes.tokens.shape[1]
-        known = context.states[:, :0] if cache is None else cache
+        known = context.states[:, :0] if cache is None else cache.states
         known = torch.cat([known, torch.zeros_like(nodes.tokens)], 1)
         roots = context.states.gather(1, nodes.context_length.clamp(min=0))
         for depth in range(int(nodes.depth.max()) + 1):
@@ -109,7 +120,7 @@ class TableBackbone:
             states = _mixed(_mixed(_mixed(above, nodes.tokens), depth), nodes.context_length)
             new = torch.where(nodes.depth == depth, states, known[:, -num_new:])
             known = torch.cat([known[:, :-num_new], new], 1)
-        return known[:, -num_new:, None].double(), known
+        return known[:, -num_new:, None].double(), TableCache(known)
 
     def __call__(self, history: History, nodes: PrefixNodes) -> Float[Tensor, "batch nodes 1"]:
         """`read` and `extend` at once."""

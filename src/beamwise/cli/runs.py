@@ -1,0 +1,50 @@
+"""What every command says of a run folder that it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from beamwise.cli.output import message
+from beamwise.config import parse_config
+from beamwise.experiments.foreign_model import ForeignModel, ForeignModelConfig, open_foreign_model
+from beamwise.training.checkpoint import read_progress
+
+
+def tell_if_unfinished(run: Path) -> None:
+    """Say that training is not at its end, since the best weights may still change.
+
+    Says nothing where there is no such run, which opening it will say, or where only its best
+    weights were kept, which tells nothing of its end.
+
+    Raises:
+        ValueError: If the last checkpoint is damaged.
+    """
+    progress = read_progress(run / "checkpoint")
+    if progress and not progress.get("finished"):
+        message(
+            f"{run}: training is not finished (in epoch {progress['epoch'] + 1}), these are its "
+            "best weights so far, or its last where none were validated: continue it with "
+            f"beamwise train --config {run / 'config.yaml'}"
+        )
+
+
+def open_foreign(model: Path | None, data: Path | None, **options: Any) -> ForeignModel | None:
+    """The model of `--model` with its catalog and data; None where the option is not given.
+
+    Args:
+        model: What was given as `--model`.
+        data: What was given as `--data`.
+        options: `catalog`, `codebook_size` and `end_token` as given; None or false where not.
+
+    Raises:
+        ValueError: If an option is given that only a foreign model has, or something does not fit.
+    """
+    given = {name: value for name, value in options.items() if value}
+    if model is not None:
+        settings = {"model": model, "data": data, **given}
+        return open_foreign_model(parse_config(ForeignModelConfig, settings, "--model"))
+    if given:
+        option = next(iter(given)).replace("_", "-")
+        raise ValueError(f"--{option} belongs to --model: a run has its own")
+    return None

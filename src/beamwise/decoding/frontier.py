@@ -1,0 +1,198 @@
+"""What a search of some users knows so far: leaves found, and prefixes that could lead to more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from beamwise.decoding.branches import BranchingScorer, eligibility_of
+from beamwise.decoding.eligibility import Eligibility
+from beamwise.decoding.levels import Prefixes
+from beamwise.decoding.ranking import layout, ranked_top_k
+from beamwise.decoding.request import SearchRequest
+from beamwise.decoding.results import EXACTNESS_TOLERANCE, LeavesFound, SearchResult, rank_leaves
+
+
+@dataclass
+class Frontier:
+    """The open prefixes of some users, and what was made of the others.
+
+    An open prefix has been reached, its children have not been scored, and it scores no worse than
+    the floor, which is the k-th leaf found, less the tolerance. `advance` changes all of it.
+    """
+
+    request: SearchRequest
+    users: Int64[Tensor, " users"]
+    max_prefixes: int
+    """Prefixes scored per user, at most."""
+    eligibility: Eligibility
+    scorer: BranchingScorer | None
+    """None where nothing was ever open."""
+    open: Prefixes
+    """By row, which is a position among the users, and node."""
+    leaves: Prefixes
+    """Found so far, but those below the floor; in the same order."""
+    floors: Float[Tensor, " users"]
+    """Log-probability of the k-th leaf found, -inf where there are fewer."""
+    best_dropped: Float[Tensor, " users"]
+    """Of the best prefix given up, as it found no place within `max_prefixes`; -inf where none."""
+    num_scored: Int64[Tensor, " users"]
+
+    @classmethod
+    def after_beam(
+        cls, request: SearchRequest, users: Int64[Tensor, " users"], max_prefixes: int, width: int
+    ) -> Frontier:
+        """Read the users' histories and search once with a beam; what it prunes is open."""
+        catalog, backbone = request.catalog, request.backbone
+        eligibility = eligibility_of(request, users)
+        roots = Prefixes.roots(catalog, len(users))
+        roots = roots.where(eligibility.below(roots.rows, roots.nodes))
+        scorer = None
+        if len(roots.rows):
+            context = backbone.read(backbone.encode_histories(request.histories[users], catalog))
+            scorer = BranchingScorer(backbone, context, catalog, request.mask, eligibility)
+        none = roots.where(torch.zeros_like(roots.rows, dtype=torch.bool))
+        lowest = torch.full((len(users),), -torch.inf, device=catalog.device)
+        frontier = cls(
+            request,
+            users,
+            max_prefixes,
+            eligibility,
+            scorer,
+            open=none,
+            leaves=none,
+            floors=lowest,
+            best_dropped=lowest,
+            num_scored=torch.zeros_like(users),
+        )
+        if scorer is not None:
+            frontier._beam(scorer, roots, width)
+        return frontier
+
+    def num_open(self) -> Int64[Tensor, " users"]:
+        """Open prefixes of every user."""
+        return self._count(self.open)
+
+    def advance(self, width: int) -> None:
+        """Score the children of the `width` best open prefixes of every user, of all depths."""
+        if len(self.open.rows) == 0:
+            return
+        assert self.scorer is not None, "something is open"
+        chosen, others = part_best(self.open, self._limits(width))
+        self.num_scored = self.num_scored + self._count(chosen)
+        children = self._promising(self.scorer.expand_together(chosen))
+        is_leaf = self.request.catalog.is_leaf(children.nodes)
+        self.leaves = _in_order([self.leaves, children.where(is_leaf)])
+        self.open = Prefixes.joined([others, children.where(~is_leaf)])
+        self._settle()
+
+    def _beam(self, scorer: BranchingScorer, prefixes: Prefixes, width: int) -> None:
+        leaves, pruned = [self.leaves], [self.open]
+        for depth in range(self.request.catalog.num_levels):
+            prefixes, others = part_best(prefixes, self._limits(width))
+            pruned.append(others)
+            if len(prefixes.rows) == 0:
+                break
+            self.num_scored = self.num_scored + self._count(prefixes)
+            children = scorer.expand(prefixes, depth)
+            is_leaf = self.request.catalog.is_leaf(children.nodes)
+            leaves.append(children.where(is_leaf))
+            prefixes = children.where(~is_leaf)
+        self.leaves, self.open = _in_order(leaves), Prefixes.joined(pruned)
+        self._settle()
+
+    def results(self, rows: Int64[Tensor, " rows"]) -> SearchResult:
+        """The best leaves of some users."""
+        found = _of_rows(self.leaves, rows, len(self.users))
+        leaves = self.request.catalog.leaf_start[found.nodes].long()
+        every = LeavesFound(
+            found.rows, leaves, found.log_probs, self.best_dropped[rows], self.num_scored[rows]
+        )
+        eligibility = eligibility_of(self.request, self.users[rows])
+        return rank_leaves(every, self.request.top_k, self.request.catalog, eligibility)
+
+    def of_rows(self, rows: Int64[Tensor, " rows"]) -> Frontier:
+        """What is known and open of some users, in this order."""
+        users, num_rows = self.users[rows], len(self.users)
+        eligibility = eligibility_of(self.request, users)
+        return Frontier(
+            self.request,
+            users,
+            self.max_prefixes,
+            eligibility,
+            None if self.scorer is None else self.scorer.of_rows(rows, eligibility),
+            _of_rows(self.open, rows, num_rows),
+            _of_rows(self.leaves, rows, num_rows),
+            self.floors[rows],
+            self.best_dropped[rows],
+            self.num_scored[rows],
+        )
+
+    def _settle(self) -> None:
+        """Raise the floors, close what is below them, and give up what will find no place.
+
+        No more than what is left of `max_prefixes` will ever be scored, and the best first.
+        """
+        top_k = self.request.top_k
+        place = layout(self.leaves.rows, len(self.users))
+        if place.num_columns >= top_k:
+            scores = place.table(self.leaves.log_probs, -torch.inf)
+            self.floors = scores.topk(top_k, dim=1).values[:, -1]
+            kept = self.leaves.log_probs >= self.floors[self.leaves.rows]
+            self.leaves = self.leaves.where(kept)
+        promising = _in_order([self._promising(self.open)])
+        self.open, lost = part_best(promising, self._limits(self.max_prefixes))
+        best = self.best_dropped.to(lost.log_probs)
+        self.best_dropped = best.scatter_reduce(0, lost.rows, lost.log_probs, "amax")
+
+    def _limits(self, width: int) -> Int64[Tensor, " users"]:
+        """Prefixes that may yet be scored of each user, at most `width`."""
+        return (self.max_prefixes - self.num_scored).clamp(max=width)
+
+    def _promising(self, prefixes: Prefixes) -> Prefixes:
+        """Those that reach the floor, but for rounding."""
+        least = self.floors[prefixes.rows] - EXACTNESS_TOLERANCE
+        return prefixes.where(prefixes.log_probs >= least)
+
+    def _count(self, prefixes: Prefixes) -> Int64[Tensor, " users"]:
+        return torch.bincount(prefixes.rows, minlength=len(self.users))
+
+
+def part_best(prefixes: Prefixes, limits: Int64[Tensor, " rows"]) -> tuple[Prefixes, Prefixes]:
+    """The best prefixes of each row, as many as its limit, and the others; by row and node."""
+    place = layout(prefixes.rows, len(limits))
+    if place.num_columns == 0 or place.num_columns <= int(limits.min()):
+        return prefixes, prefixes.where(torch.zeros_like(prefixes.rows, dtype=torch.bool))
+    table = place.table(prefixes.log_probs, -torch.inf)
+    best = ranked_top_k(table, max(1, int(limits.max())))
+    within = torch.arange(best.shape[1], device=best.device) < limits[:, None]
+    is_best = torch.zeros_like(table, dtype=torch.bool).scatter_(1, best, within)
+    is_best = is_best[place.rows, place.columns]
+    return prefixes.where(is_best), prefixes.where(~is_best)
+
+
+def _in_order(parts: Sequence[Prefixes]) -> Prefixes:
+    """All of the parts, by row and node."""
+    whole = Prefixes.joined(parts)
+    if len(whole.rows) == 0:
+        return whole
+    return _at(whole, (whole.rows * (int(whole.nodes.max()) + 1) + whole.nodes).argsort())
+
+
+def _of_rows(prefixes: Prefixes, rows: Int64[Tensor, " rows"], num_rows: int) -> Prefixes:
+    """Those of some rows, which become rows 0, 1, and so on."""
+    new_row = torch.full((num_rows,), -1, device=rows.device)
+    new_row[rows] = torch.arange(len(rows), device=rows.device)
+    owners = new_row[prefixes.rows]
+    places = (owners >= 0).nonzero()[:, 0]
+    places = places[owners[places].argsort(stable=True)]
+    moved = _at(prefixes, places)
+    return Prefixes(owners[places], moved.parents, moved.tokens, moved.nodes, moved.log_probs)
+
+
+def _at(prefixes: Prefixes, places: Int64[Tensor, " places"]) -> Prefixes:
+    return Prefixes(*(getattr(prefixes, field.name)[places] for field in fields(prefixes)))

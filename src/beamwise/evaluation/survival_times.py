@@ -1,0 +1,105 @@
+"""Real searches for some users: how long they take, and whether they return what was simulated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from beamwise.backbones.base import Backbone
+from beamwise.catalog import Catalog
+from beamwise.decoding import SearchResult, beam_search, exact_search, node_log_probs
+from beamwise.evaluation.processes import gather, place
+from beamwise.evaluation.survival_counts import SearchTime, SurvivalConfig
+from beamwise.evaluation.survival_tree import ScoredTree
+from beamwise.sequences.windows import Windows
+
+EXACT = "exact"
+"""Stands for the exact search among widths."""
+ROUNDS = 2
+"""Times that every search is run; the quickest counts."""
+
+Search = Callable[[], SearchResult]
+
+
+def search_times(
+    backbone: Backbone,
+    windows: Windows,
+    rows: Int64[Tensor, " rows"],
+    catalog: Catalog,
+    config: SurvivalConfig,
+    widths: Sequence[int],
+) -> dict[str, SearchTime]:
+    """Time a beam of every width and the exact search, by width or "exact".
+
+    Users are spread evenly and dealt out to the processes. A first search outside the measurement
+    warms caches; then every search is run `ROUNDS` times, in turns.
+    """
+    rank, num_processes = place()
+    step = max(1, len(rows) // config.timed_users)
+    mine = rows[::step][: config.timed_users][rank::num_processes]
+    if len(mine) == 0:
+        times = {name: SearchTime() for name in (*map(str, widths), EXACT)}
+    else:
+        histories = windows.histories(mine).to(catalog.device)
+        times = _times(backbone, histories, catalog, config, widths)
+    gathered = gather(times)
+    return {name: sum((each[name] for each in gathered), SearchTime()) for name in times}
+
+
+def _times(
+    backbone: Backbone,
+    histories: Int64[Tensor, "batch history"],
+    catalog: Catalog,
+    config: SurvivalConfig,
+    widths: Sequence[int],
+) -> dict[str, SearchTime]:
+    searches = {str(width): _beam(backbone, histories, catalog, config, width) for width in widths}
+    searches[EXACT] = lambda: exact_search(backbone, histories, catalog, config.top_k, config.mask)
+    next(iter(searches.values()))()
+    seconds = dict.fromkeys(searches, float("inf"))
+    results: dict[str, SearchResult] = {}
+    for _ in range(ROUNDS):
+        for name, search in searches.items():
+            begin = time.perf_counter()
+            results[name] = search()
+            results[name].exact.any().item()  # waits for the device
+            seconds[name] = min(seconds[name], time.perf_counter() - begin)
+    agreeing = _agreeing(backbone, histories, catalog, config, results)
+    return {name: SearchTime(seconds[name], len(histories), agreeing[name]) for name in searches}
+
+
+def _beam(
+    backbone: Backbone,
+    histories: Int64[Tensor, "batch history"],
+    catalog: Catalog,
+    config: SurvivalConfig,
+    width: int,
+) -> Search:
+    top_k = min(width, config.top_k)
+    return lambda: beam_search(backbone, histories, catalog, width, top_k, config.mask)
+
+
+def _agreeing(
+    backbone: Backbone,
+    histories: Int64[Tensor, "batch history"],
+    catalog: Catalog,
+    config: SurvivalConfig,
+    results: dict[str, SearchResult],
+) -> dict[str, int]:
+    """Users whose simulated search returns the same set of leaves as the real one."""
+    agreeing = dict.fromkeys(results, 0)
+    for users in torch.arange(len(histories), device=catalog.device).split(
+        config.users_at_once(catalog)
+    ):
+        scores = node_log_probs(backbone, histories[users], catalog, config.mask)
+        tree = ScoredTree(catalog, scores)
+        for name, result in results.items():
+            lives = None if name == EXACT else tree.beam(int(name)).lives
+            simulated, _ = tree.best_leaves(result.leaves.shape[1], lives)
+            real = result.leaves[users].sort(dim=1).values
+            agreeing[name] += int((simulated.sort(dim=1).values == real).all(dim=1).sum())
+    return agreeing

@@ -1,0 +1,202 @@
+"""The survival report of runs: measured, written beside their results, and put side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+
+from beamwise.backbones.base import Backbone
+from beamwise.evaluation import EvaluationConfig
+from beamwise.evaluation.survival_counts import SurvivalConfig
+from beamwise.evaluation.survival_figures import Survival
+from beamwise.evaluation.survival_measure import measure_survival
+from beamwise.experiments.evaluate_run import Split, data_of, part_of, result_folder
+from beamwise.report.survival_page import survival_page
+from beamwise.report.survival_plot import plot_report
+from beamwise.training.checkpoint import read_progress
+from beamwise.training.run import Run, open_run
+from beamwise.training.run_data import RunData
+
+FIGURES_FILE, USERS_FILE = "survival.json", "survival.parquet"
+PICTURE_FILE, PAGE_FILE = "survival.png", "survival.html"
+COMPARED = "survival-compared"
+"""Stem of the picture and the page of several runs, in the first one's folder."""
+Progress = Callable[[int, int], None]
+
+
+def survival_report(
+    run: Path | str,
+    split: Split = "test",
+    config: SurvivalConfig | None = None,
+    *,
+    data: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Survival:
+    """Measure what beams keep and lose of a run, and save the report where its results are.
+
+    Writes `survival.json` (all figures), `survival.parquet` (a row a user), `survival.png` and
+    `survival.html`. Under torch.distributed every process calls this; the first one writes.
+
+    Args:
+        run: A run folder.
+        split: Which targets.
+        config: Searches and cutoffs; those of the run's own evaluation where not given.
+        data: Dataset folder in place of the run's own, of the same tokenizer.
+        progress: Told after every batch how many users are done, and of how many.
+
+    Raises:
+        ValueError: If the run or its data are missing, damaged or do not fit each other, or the
+            settings do not fit the catalog.
+    """
+    accelerator = Accelerator()
+    other = None if data is None else Path(data)
+    opened = open_run(Path(run), accelerator.device, other)
+    config = config or settings_like(opened.config.evaluation)
+    survival = diagnose(opened, data_of(opened), split, config, progress)
+    if accelerator.is_main_process:
+        facts = {"run": str(run), "split": split, "data": None if other is None else str(other)}
+        facts["unfinished"] = is_unfinished(opened.folder)
+        save_report(result_folder(opened.folder, split, other), survival, facts)
+    return survival
+
+
+def diagnose(
+    run: Run,
+    data: RunData,
+    split: Split = "test",
+    config: SurvivalConfig | None = None,
+    progress: Progress | None = None,
+) -> Survival:
+    """The report on an opened run, or on a foreign model that was opened like one; writes nothing.
+
+    Args:
+        run: Its model and catalog, on one device.
+        data: Users, histories and targets.
+        split: Which targets.
+        config: As in `survival_report`.
+        progress: As in `survival_report`.
+
+    Raises:
+        ValueError: As `measure_survival`.
+    """
+    windows = part_of(data, split)
+    config = config or settings_like(run.config.evaluation)
+    backbone = cast(Backbone, run.backbone)
+    survival = measure_survival(backbone, windows, run.catalog, config, progress)
+    rows = torch.from_numpy(survival.per_user["row"].to_numpy().copy())
+    named = survival.per_user.with_columns(
+        user_id=data.user_ids.gather(windows.users[rows].numpy()),
+        item_id=data.catalog.item_ids.gather(survival.per_user["target"]),
+    )
+    return replace(survival, per_user=named)
+
+
+def settings_like(evaluation: EvaluationConfig) -> SurvivalConfig:
+    """Report on the search that an evaluation makes.
+
+    Raises:
+        ValueError: If it has a width of its own for every level.
+    """
+    if not isinstance(evaluation.beam_width, int):
+        raise ValueError(
+            f"evaluation.beam_width={list(evaluation.beam_width)} has a width a level, and the "
+            "survival report follows beams of one width: give it one, as --beam-width 20"
+        )
+    return SurvivalConfig(
+        ks=evaluation.ks,
+        beam_width=evaluation.beam_width,
+        mask=evaluation.mask,
+        batch_size=evaluation.batch_size,
+    )
+
+
+def is_unfinished(run: Path) -> bool:
+    """Whether the run's training stopped before its end; False where its folder does not say.
+
+    Raises:
+        ValueError: If the checkpoint is damaged.
+    """
+    progress = read_progress(run / "checkpoint")
+    return bool(progress) and not progress.get("finished", False)
+
+
+def save_report(folder: Path, survival: Survival, facts: Mapping[str, Any]) -> None:
+    """Write the figures, the users, the picture and the page of one model into `folder`.
+
+    Args:
+        folder: Made if absent.
+        survival: What was measured.
+        facts: `run`, its name, `split`, and whatever else the figures should say.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    survival.per_user.write_parquet(folder / USERS_FILE)
+    named = {str(facts["run"]): survival}
+    _write_text(folder / PAGE_FILE, survival_page(named, title_of(named, facts["split"])))
+    plot_report(named, folder / PICTURE_FILE)
+    text = json.dumps(figures(survival, facts), indent=1, allow_nan=False, ensure_ascii=False)
+    _write_text(folder / FIGURES_FILE, text + "\n")
+
+
+def figures(survival: Survival, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What `survival.json` says: the facts given, the settings and all that was measured."""
+    settings = survival.config.model_dump(mode="json")
+    return {**facts, "settings": settings, **survival.as_dict()}
+
+
+def compare_survival(survivals: Mapping[str, Survival], split: str, page: Path) -> Path:
+    """Write a page of several models side by side, and their picture beside it as PNG.
+
+    Under torch.distributed the first process writes.
+
+    Args:
+        survivals: By name.
+        split: Which targets, for the title.
+        page: HTML file to write; its folder is made if absent.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ValueError: If there are no models, or more than colours to tell them apart.
+    """
+    picture = page.with_suffix(".png")
+    if Accelerator().is_main_process:
+        shown = short_names(survivals)
+        text = survival_page(shown, title_of(shown, split))
+        page.parent.mkdir(parents=True, exist_ok=True)
+        _write_text(page, text)
+        plot_report(shown, picture)
+    return picture
+
+
+def short_names(survivals: Mapping[str, Survival]) -> dict[str, Survival]:
+    """Names that are paths, without the folder that all of them are in."""
+    names = list(survivals)
+    if len(names) < 2:
+        return dict(survivals)
+    shared = os.path.commonpath([os.path.abspath(name) for name in names])
+    short = [os.path.relpath(os.path.abspath(name), shared) for name in names]
+    return dict(zip(short, survivals.values(), strict=True))
+
+
+def title_of(survivals: Mapping[str, Survival], split: str) -> str:
+    """What a report is about."""
+    users = " and ".join(f"{n:,}" for n in sorted({each.users for each in survivals.values()}))
+    return f"What the beam lost: {split} set, {users} users"
+
+
+def _write_text(path: Path, text: str) -> None:
+    """The file appears complete or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,157 @@
+"""Words and numbers of an inspection: labels of prefixes, and what became of the target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from beamwise.report.inspection import (
+    InspectedLevel,
+    InspectedPrefix,
+    InspectedResult,
+    Inspection,
+    TargetAtLevel,
+)
+
+RANKS_SHOWN = 4
+"""Ranks of exact search that a cell lists."""
+
+
+def prefix_label(prefix: InspectedPrefix) -> str:
+    """The codes of a prefix, or its tokens where they are no codes."""
+    if prefix.codes is None:
+        return " ".join(map(str, prefix.tokens))
+    end = ["end"] * (len(prefix.tokens) - len(prefix.codes))
+    return " ".join([*map(str, prefix.codes), *end])
+
+
+def ranks_label(ranks: Sequence[int]) -> str:
+    """Ranks as a list, cut where there are many."""
+    shown = ", ".join(map(str, ranks[:RANKS_SHOWN]))
+    more = len(ranks) - RANKS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def leads_to(prefix: InspectedPrefix, most: int) -> str:
+    """Titles of some items below a prefix, each at most so long; ids where there are none."""
+    names = [shortened(item.title or item.item_id, most) for item in prefix.examples]
+    more = prefix.num_items - len(names)
+    return " | ".join(names) + (f" (+{more:,})" if more else "")
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th; 11th, 12th, 13th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10)
+    return f"{number:,}{ending or 'th'}"
+
+
+def level_title(level: InspectedLevel, num_levels: int) -> str:
+    """What a step of the beam did."""
+    return (
+        f"level {level.number} of {num_levels}: {_count(level.num_expanded, 'prefix', 'prefixes')} "
+        f"expanded, {level.num_candidates:,} scored, {len(level.survivors):,} kept, "
+        f"{level.num_lost:,} lost"
+    )
+
+
+def target_line(target: TargetAtLevel) -> str:
+    """How the target's prefix stands on one level."""
+    states = {
+        "kept": "kept",
+        "returned": "returned",
+        "pruned": "pruned",
+        "outscored": "out-scored",
+        "lost before": "lost before, would be",
+    }
+    joined = " " if target.state == "lost before" else ", "
+    return f"target {states[target.state]}{joined}{ordinal(target.rank)}{_against(target.margin)}"
+
+
+def results_note(result: InspectedResult, top_k: int) -> str:
+    """What is to be said of an item that a search returns."""
+    notes = ["target"] if result.is_target else []
+    if result.lost_at is not None:
+        notes.append(f"the beam lost it at level {result.lost_at}")
+    elif result.beam_rank is None:
+        notes.append("not returned by the beam")
+    if result.exact_rank is None:
+        notes.append(f"not among the best {top_k}")
+    return ", ".join(notes)
+
+
+def verdict(inspection: Inspection) -> list[str]:
+    """Sentences on the target, and on what the beam lost."""
+    return [*_on_the_target(inspection), *_on_the_beam(inspection)]
+
+
+def _on_the_target(inspection: Inspection) -> list[str]:
+    if inspection.target is None:
+        return []
+    name = inspection.target.title or inspection.target.item_id
+    if inspection.target_retired:
+        return [f"The target, {name}, is retired: no search returns it."]
+    found, lost = inspection.target_result, inspection.lost_at
+    if found is not None and found.beam_rank is not None:
+        return [f"The beam returns the target, {name}, at rank {found.beam_rank}. " + _exact(found)]
+    if lost is None or lost.target is None:
+        return [f"The beam does not return the target, {name}. " + _exact(found, inspection)]
+    margin = _against(lost.target.margin)
+    if lost.target.state == "pruned":
+        begin = (
+            f"The beam lost the target, {name}, at level {lost.number}: its prefix is the "
+            f"{ordinal(lost.target.rank)} of those scored{margin}."
+        )
+    else:
+        begin = (
+            f"The beam kept every prefix of the target, {name}, but it is the "
+            f"{ordinal(lost.target.rank)} of the whole items found{margin}."
+        )
+    return [f"{begin} {_exact(found, inspection)}"]
+
+
+def _exact(found: InspectedResult | None, inspection: Inspection | None = None) -> str:
+    if found is not None and found.exact_rank is not None:
+        return f"Exact search returns it at rank {found.exact_rank}."
+    rank = None if inspection is None else inspection.target_rank
+    where = "" if rank is None else f": its tokens rank {ordinal(rank)} in the whole catalog"
+    return f"Exact search does not return it{where}."
+
+
+def _on_the_beam(inspection: Inspection) -> list[str]:
+    best = [result for result in inspection.results if result.exact_rank is not None]
+    lost = [result for result in best if result.beam_rank is None]
+    sentences: list[str] = []
+    if not inspection.exact_proved:
+        sentences.append(
+            "Exact search reached its limit before it could prove its results: they are the best "
+            "that it found."
+        )
+    if not lost:
+        proof = " and proved it by itself" if inspection.beam_exact else ""
+        return [*sentences, f"The beam returns all of the exact top {len(best)}{proof}."]
+    levels = Counter(result.lost_at for result in lost)
+    where = ", ".join(
+        f"{count} at level {level}" for level, count in sorted(levels.items(), key=str) if level
+    )
+    kept = len(best) - len(lost)
+    return [
+        *sentences,
+        f"Of the exact top {len(best)} the beam returns {kept} and lost {len(lost)}"
+        + (f": {where}." if where else "."),
+    ]
+
+
+def _against(margin: float | None) -> str:
+    if margin is None:
+        return ", with a place for all"
+    side = "above" if margin >= 0 else "below"
+    return f", {abs(margin):.3f} nats {side} the last that found a place"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

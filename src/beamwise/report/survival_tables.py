@@ -1,0 +1,158 @@
+"""The tables of a survival report: models side by side by width, and each by level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from beamwise.evaluation.survival_counts import SearchTime, WidthCounts
+from beamwise.evaluation.survival_figures import Survival
+
+ABSENT = "-"
+
+
+class Table(NamedTuple):
+    """Cells of text under a header."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    note: str
+    """How to read it."""
+
+
+def tables(survivals: Mapping[str, Survival]) -> list[Table]:
+    """Every table of a report on some models, by their names."""
+    each = [level_table(name, survival) for name, survival in survivals.items()]
+    return [width_table(survivals), outcome_table(survivals), *each]
+
+
+def width_table(survivals: Mapping[str, Survival]) -> Table:
+    """Quality, time and proofs by beam width, and of the exact search."""
+    k = next(iter(survivals.values())).config.top_k
+    metrics = sorted({name for each in survivals.values() for name in _metrics(each)}, key=_order)
+    header = ("model", "beam width", *metrics, f"best {k} kept", "proved exact", "ms a user")
+    rows = []
+    for name, survival in survivals.items():
+        for counts in survival.widths:
+            time = survival.times.get(str(counts.width))
+            values = (_four(counts.mean(metric)) for metric in metrics)
+            shares = (_percent(counts.retention()[-1]), _percent(counts.exact / survival.users))
+            rows.append((name, _width(survival, counts), *values, *shares, _time(time)))
+        exact = (_four(survival.exact.get(metric)) for metric in metrics)
+        time = survival.times.get("exact")
+        rows.append((name, "exact", *exact, "100.0 %", "100.0 %", _time(time)))
+    note = (
+        "By semantic ID. Recall and NDCG come from all users, times from real searches of a sample "
+        "on this machine. * is the beam that the report is about."
+    )
+    return Table("By beam width", header, rows, note)
+
+
+def outcome_table(survivals: Mapping[str, Survival]) -> Table:
+    """What became of the targets, and the shares that BEAR speaks of, by width."""
+    header = (
+        "model",
+        "beam width",
+        "found",
+        "promoted",
+        "pruned",
+        "out-scored",
+        "in best B",
+        "of these pruned",
+        "of these by token",
+    )
+    rows = []
+    for name, survival in survivals.items():
+        for counts in survival.widths:
+            out = counts.outcomes
+            fates = (out.found, out.promoted, out.pruned, out.outscored, counts.within)
+            pruned = _ratio(counts.within_pruned, counts.within)
+            token = _ratio(counts.within_pruned_by_token, counts.within_pruned)
+            numbers = (f"{number:,}" for number in fates)
+            rows.append((name, _width(survival, counts), *numbers, pruned, token))
+    k = next(iter(survivals.values())).config.top_k
+    note = (
+        f"Found: in the true best {k} and returned. Promoted: returned only since better items "
+        f"were pruned. Pruned: in the true best {k}, lost by the beam. Out-scored: neither. "
+        "In best B: targets among as many true best items as the beam is wide; the share of them "
+        "that it prunes; and of those the share whose token, where lost, is not among the B most "
+        "probable after its own true prefix."
+    )
+    return Table("What became of the targets", header, rows, note)
+
+
+def level_table(name: str, survival: Survival) -> Table:
+    """Prefix recall, ranks, margins, retention and losses of one model, level by level."""
+    beam = survival.beam
+    recall, retention = beam.shares(beam.kept_targets), beam.retention()
+    figures = {each.level: each for each in survival.levels()}
+    header = (
+        "level",
+        "prefix recall",
+        "median rank",
+        "places",
+        "margin 5 % / median / 95 % (nats)",
+        "margin mean",
+        f"best {survival.config.top_k} kept",
+        "pruned here",
+        "out-scored here",
+    )
+    rows = []
+    for level in range(1, survival.num_levels + 1):
+        place = figures.get(level)
+        margin = None if place is None else place.margin
+        spread = ABSENT if margin is None else " / ".join(f"{margin[q]:.2f}" for q in _SPREAD)
+        rows.append(
+            (
+                f"{level}",
+                _percent(recall[level - 1]),
+                ABSENT if place is None else f"{place.rank['q50']:,.0f}",
+                ABSENT if place is None else f"{place.places}",
+                spread,
+                ABSENT if margin is None else f"{margin['mean']:.2f}",
+                _percent(retention[level - 1]),
+                f"{beam.pruned_at[level - 1]:,}",
+                f"{beam.outscored_at[level - 1]:,}",
+            )
+        )
+    note = (
+        "Ranks are among all prefixes of the level by true score, ties by order in the catalog; at "
+        "the last level among all items. The margin is to the last that has a place: below 0 the "
+        "target's prefix has none."
+    )
+    return Table(
+        f"{name}: beam of {survival.config.beam_width}, level by level", header, rows, note
+    )
+
+
+_SPREAD = ("q5", "q50", "q95")
+
+
+def _metrics(survival: Survival) -> list[str]:
+    return [name for name in survival.exact if not name.endswith("_by_item")]
+
+
+def _order(metric: str) -> tuple[str, int]:
+    name, k = metric.split("@")
+    return ("0" if name == "recall" else name, int(k))
+
+
+def _width(survival: Survival, counts: WidthCounts) -> str:
+    return f"{counts.width}{' *' if counts.width == survival.config.beam_width else ''}"
+
+
+def _four(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _ratio(part: int, whole: int) -> str:
+    return _percent(part / whole) if whole else ABSENT
+
+
+def _time(time: SearchTime | None) -> str:
+    return ABSENT if time is None or time.users == 0 else f"{time.milliseconds:.2f}"

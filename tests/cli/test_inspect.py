@@ -1,0 +1,128 @@
+"""The beam of one user as tables, JSON and a page; and everything that cannot be asked."""
+
+import json
+import shutil
+
+import pytest
+
+from beamwise.training.run import open_run
+
+
+@pytest.fixture(scope="module")
+def foreign(tiny, tmp_path_factory):
+    """The tiny run as a folder of `transformers`."""
+    from transformers.utils import logging
+
+    folder = tmp_path_factory.mktemp("foreign")
+    logging.disable_progress_bar()
+    open_run(tiny / "run").backbone.to_huggingface().save_pretrained(folder)
+    logging.enable_progress_bar()
+    return folder
+
+
+def test_a_user_as_json_and_as_a_page(beamwise, tiny, tmp_path):
+    page = tmp_path / "new" / "beam.html"
+    outcome = beamwise(
+        "inspect", tiny / "run", "--user", "user-0003", "--beam-width", 4, "--top-k", 3,
+        "--mask", "before", "--split", "validation", "--show", 2, "--json", "--html", page,
+    )  # fmt: skip
+    found = json.loads(outcome.out)
+    assert (found["user_id"], found["split"], found["mask"]) == (
+        "user-0003",
+        "validation",
+        "before",
+    )
+    assert [len(level["survivors"]) for level in found["levels"][:2]] == [4, 4]
+    assert len([each for each in found["results"] if each["exact_rank"]]) == 3
+    assert outcome.err == f"wrote {page}\n"
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_tables_show_every_level_and_the_verdict(beamwise, tiny):
+    outcome = beamwise("inspect", tiny / "run", "--user", "user-0003", "--beam-width", 3)
+    levels = open_run(tiny / "run").catalog.num_levels
+    for text in (
+        f"level 1 of {levels}: 1 prefix expanded",
+        f"level {levels} of {levels}: ",
+        "what the beam and exact search return",
+    ):
+        assert text in outcome.out
+    assert "the target" in outcome.out.splitlines()[-2].lower()
+    assert "exact top 3" in outcome.out.splitlines()[-1]
+
+
+def test_a_history_with_a_target(beamwise, tiny):
+    ask = ("inspect", tiny / "run", "--history", "item-0003, item-0007", "--json")
+    found = json.loads(beamwise(*ask, "--target", "item-0100").out)
+    assert [item["item_id"] for item in found["history"]] == ["item-0003", "item-0007"]
+    assert found["target"]["item_id"] == "item-0100"
+    new = json.loads(beamwise("inspect", tiny / "run", "--history", "", "--json").out)
+    assert new["history"] == []
+
+
+def test_unknown_items_are_refused_or_named(beamwise, tiny):
+    ask = ("inspect", tiny / "run", "--history", "item-0003,no,nor", "--json")
+    assert "2 item id(s) not in the catalog: 'no', 'nor'" in beamwise(*ask).complaint
+    outcome = beamwise(*ask, "--skip-unknown")
+    assert outcome.err == "left out, unknown to the catalog: no, nor\n"
+    assert json.loads(outcome.out)["skipped"] == ["no", "nor"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "give a user or a history, got neither"),
+        (("--user", "user-0001", "--history", "item-0001"), "got both"),
+        (("--user", "user-0001", "--target", "item-0001"), "a target belongs to a history"),
+        (("--user", "nobody"), "no user 'nobody'"),
+        (("--history", "", "--target", "nothing"), "'nothing'"),
+        (("--history", "", "--top-k", 0), "top_k"),
+        (("--history", "", "--top-k", 201), "top_k must be in 1..200"),
+        (("--history", "", "--top-k", 7, "--beam-width", 5), "widen the beam"),
+        (("--history", "", "--beam-width", 0), "beam_width"),
+        (("--history", "", "--show", 0), "--show must be >= 1"),
+        (("--history", "", "--html", "."), "is a folder"),
+        (("--history", "", "--catalog", "codes.csv"), "--catalog belongs to --model"),
+        (("--history", "", "--model", "somewhere"), "give a run folder or --model, got both"),
+        (("--history", "", "--data", "nowhere"), "no dataset folder at nowhere"),
+    ],
+)
+def test_bad_arguments_are_named(beamwise, tiny, arguments, complaint):
+    assert complaint in beamwise("inspect", tiny / "run", *arguments).complaint
+
+
+def test_no_run_and_a_catalog_that_does_not_match(beamwise, tiny, fitted, run):
+    assert (
+        "give a run folder or --model, got neither" in beamwise("inspect", "--user", "a").complaint
+    )
+    assert "no run folder at" in beamwise("inspect", "nowhere", "--user", "a").complaint
+    other = ("--data", fitted / "data", "--user", "user-0003")
+    assert "tokenize it like the run's data" in beamwise("inspect", tiny / "run", *other).complaint
+    shutil.copy(fitted / "data" / "catalog" / "tokens.parquet", run / "catalog")
+    assert beamwise("inspect", run, "--user", "user-0003").complaint
+
+
+def test_a_foreign_model_is_the_run_that_it_came_from(beamwise, tiny, foreign):
+    whom = ("--user", "user-0003", "--json", "--beam-width", 10)
+    found = json.loads(beamwise(
+        "inspect", "--model", foreign, "--catalog", tiny / "data" / "catalog",
+        "--data", tiny / "data", *whom,
+    ).out)  # fmt: skip
+    assert found == json.loads(beamwise("inspect", tiny / "run", *whom).out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"--catalog": None}, "catalog"),
+        ({"--data": None}, "data"),
+        ({"--model": "nowhere"}, "nowhere is no model folder"),
+        ({"--catalog": "nowhere.csv"}, "nowhere.csv"),
+    ],
+)
+def test_a_foreign_model_that_cannot_be_opened(beamwise, tiny, foreign, changes, complaint):
+    given = {
+        "--model": foreign, "--catalog": tiny / "data" / "catalog", "--data": tiny / "data"
+    } | changes  # fmt: skip
+    options = [part for pair in given.items() if pair[1] is not None for part in pair]
+    assert complaint in beamwise("inspect", *options, "--user", "user-0003").complaint

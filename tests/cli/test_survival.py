@@ -1,0 +1,126 @@
+"""`evaluate --survival`: tables, sentences, JSON and pages; bad input before any work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from beamwise.experiments import survival_report
+from beamwise.training.run import open_run
+
+ASKED = ("--set", "widths=[5,20]", "--set", "timed_users=2", "--set", "max_users=8")
+
+
+def test_tables_sentences_and_files(beamwise, run):
+    outcome = beamwise("evaluate", run, "--survival", *ASKED)
+    assert outcome.status == 0
+    for text in ("By beam width", "proved exact", "level by level", "How wide a beam"):
+        assert text in outcome.out
+    assert "What the beam lost: test set, 8 users" in outcome.out
+    for name in ("json", "parquet", "png", "html"):
+        assert (run / f"survival.{name}").is_file()
+    assert f"open {run / 'survival.html'}" in outcome.err
+    assert not (run / "evaluation.json").exists()
+
+
+def test_json_is_one_line_a_run_and_several_runs_share_a_page(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    page = tmp_path / "pages" / "both.html"
+    outcome = beamwise("evaluate", run, other, "--survival", "--json", "--html", page, *ASKED)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["run"] for line in lines] == [str(run), str(other)]
+    assert [each["width"] for each in lines[0]["widths"]] == [5, 10, 20]
+    saved = json.loads((run / "survival.json").read_text())
+    assert lines[0]["levels"] == saved["levels"]
+    text = page.read_text()
+    assert "<h3>run</h3>" in text
+    assert "<h3>other</h3>" in text
+    assert page.with_suffix(".png").is_file()
+
+
+def test_without_a_name_the_shared_page_is_in_the_first_run(beamwise, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(survival_report, "plot_report", lambda *arguments: None)
+    monkeypatch.setattr(survival_report, "survival_page", lambda *arguments: "a page")
+    other = shutil.copytree(run, tmp_path / "other")
+    outcome = beamwise("evaluate", run, other, "--survival", "--split", "validation", *ASKED)
+    assert outcome.status == 0
+    assert (run / "validation" / "survival-compared.html").is_file()
+    assert (other / "validation" / "survival.html").is_file()
+
+
+def test_a_foreign_model_beside_the_run_that_it_came_from(beamwise, run, tiny, tmp_path):
+    open_run(run).backbone.to_huggingface().save_pretrained(tmp_path / "foreign")
+    page = tmp_path / "both.html"
+    outcome = beamwise(
+        "evaluate", run, "--survival", "--model", tmp_path / "foreign",
+        "--catalog", tiny / "data" / "catalog", "--data", tiny / "data",
+        "--html", page, "--json", "--beam-width", 10, *ASKED,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    own, foreign = (json.loads(line) for line in outcome.out.splitlines())
+    assert foreign["run"] == str(tmp_path / "foreign")
+    assert foreign["levels"] == own["levels"]
+    assert "<h3>foreign</h3>" in page.read_text()
+    assert not list((tmp_path / "foreign").glob("survival*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((), "give a run folder, or --survival with --model"),
+        (("--model", "m"), "--model m is for the survival report: add --survival"),
+        (("--survival", "--model", "m", "--catalog", "c", "--data", "d"), "m is no model folder"),
+        (("--survival", "--catalog", "c"), "give a run folder"),
+    ],
+)
+def test_a_foreign_model_needs_its_options(beamwise, options, complaint):
+    outcome = beamwise("evaluate", *options)
+    assert outcome.status == 2
+    assert complaint in outcome.complaint
+
+
+def test_a_foreign_model_has_no_folder_for_its_report(beamwise, run, tiny, tmp_path):
+    open_run(run).backbone.to_huggingface().save_pretrained(tmp_path / "foreign")
+    outcome = beamwise(
+        "evaluate", "--survival", "--model", tmp_path / "foreign",
+        "--catalog", tiny / "data" / "catalog", "--data", tiny / "data", *ASKED,
+    )  # fmt: skip
+    assert outcome.status == 2
+    assert "name its page, as --html survival.html" in outcome.complaint
+
+
+def test_the_width_and_the_mask_are_options(beamwise, run):
+    outcome = beamwise(
+        "evaluate", run, "--survival", "--json", "--beam-width", 7, "--mask", "before", *ASKED
+    )
+    settings = json.loads(outcome.out)["settings"]
+    assert (settings["beam_width"], settings["mask"], settings["ks"]) == (7, "before", [5])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--survival", "--full-sort"), "leave out --full-sort"),
+        (("--survival", "--baselines"), "leave out --baselines"),
+        (("--html", "page.html"), "add --survival"),
+        (("--survival", "--beam-width", 0), "beam_width"),
+        (("--survival", "--beam-width", 100_000), "beam_width must be in 1.."),
+        (("--survival", "--set", "width=[5]"), "width"),
+        (("--survival", "--set", "widths=[9,5]"), "widths must be ascending"),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(beamwise, run, options, complaint):
+    assert complaint in beamwise("evaluate", run, *options).complaint
+    assert not (run / "survival.json").exists()
+
+
+def test_a_run_without_a_checkpoint_is_named(beamwise, run):
+    shutil.rmtree(run / "checkpoint")
+    assert "no checkpoint at" in beamwise("evaluate", run, "--survival").complaint
+
+
+def test_more_runs_than_colours_are_refused(beamwise, run, tmp_path):
+    runs = [shutil.copytree(run, tmp_path / f"run-{number}") for number in range(7)]
+    assert "got 7 models to draw" in beamwise("evaluate", *runs, "--survival").complaint

@@ -1,0 +1,42 @@
+"""Real searches are timed on users spread over all, and checked against the simulation."""
+
+from __future__ import annotations
+
+import torch
+
+from beamwise.catalog import Catalog
+from beamwise.evaluation import survival_times
+from beamwise.evaluation.survival_counts import SurvivalConfig
+from beamwise.evaluation.survival_times import search_times
+from beamwise.testing.survival_example import random_windows
+from beamwise.testing.table_backbone import TableBackbone
+
+CODES = torch.randint(0, 4, (20, 3), generator=torch.Generator().manual_seed(0))
+CATALOG = Catalog.from_codes(CODES, codebook_size=4)
+CONFIG = SurvivalConfig(ks=(2,), beam_width=3, timed_users=4)
+
+
+def times():
+    backbone = TableBackbone(CATALOG.vocab_size)
+    windows, rows = random_windows(20, 10), torch.arange(10)
+    return search_times(backbone, windows, rows, CATALOG, CONFIG, (1, 3))
+
+
+def test_every_search_is_timed_and_agrees():
+    found = times()
+    assert list(found) == ["1", "3", "exact"]
+    for time in found.values():
+        assert (time.users, time.agreeing) == (4, 4)
+        assert time.seconds > 0
+
+
+def test_a_search_that_returns_something_else_is_counted(monkeypatch):
+    real = survival_times.beam_search
+
+    def narrower(backbone, histories, catalog, width, top_k, mask):
+        return real(backbone, histories.flip(0), catalog, width, top_k, mask)
+
+    monkeypatch.setattr(survival_times, "beam_search", narrower)
+    found = times()
+    assert found["1"].agreeing < 4
+    assert found["exact"].agreeing == 4

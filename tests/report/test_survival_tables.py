@@ -1,0 +1,42 @@
+"""Tables hold every width and level of every model."""
+
+from __future__ import annotations
+
+from beamwise.report.survival_tables import level_table, outcome_table, tables, width_table
+from beamwise.testing.survival_example import example_survival
+
+SURVIVAL = example_survival()
+
+
+def test_widths_of_all_models_and_the_exact_search():
+    table = width_table({"a": SURVIVAL, "b": SURVIVAL})
+    assert [row[:2] for row in table.rows[:5]] == [
+        ("a", "2"),
+        ("a", "4 *"),
+        ("a", "8"),
+        ("a", "16"),
+        ("a", "exact"),
+    ]
+    assert len(table.rows) == 10
+    assert table.header[2:6] == ("recall@2", "recall@4", "ndcg@2", "ndcg@4")
+    assert table.rows[0][3] == "-"  # a beam of 2 has no recall@4
+    assert table.rows[1][3] == f"{SURVIVAL.beam.mean('recall@4'):.4f}"
+    assert table.rows[4][3] == f"{SURVIVAL.exact['recall@4']:.4f}"
+
+
+def test_outcomes_add_up_to_the_users():
+    for row in outcome_table({"a": SURVIVAL}).rows:
+        assert sum(int(count) for count in row[2:6]) == 60
+
+
+def test_levels():
+    table = level_table("a", SURVIVAL)
+    assert [row[0] for row in table.rows] == ["1", "2", "3"]
+    kept = SURVIVAL.beam.kept_targets
+    assert [row[1] for row in table.rows] == [f"{100 * count / 60:.1f} %" for count in kept]
+    assert "a: beam of 4" in table.title
+
+
+def test_each_row_is_as_long_as_its_header():
+    for table in tables({"a": SURVIVAL, "b": SURVIVAL}):
+        assert {len(row) for row in table.rows} == {len(table.header)}
