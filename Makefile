@@ -41,6 +41,8 @@ bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON line
 	$(VENV)/bin/python benchmarks/profile_training.py --backbone llama
 	$(VENV)/bin/python benchmarks/kernels.py
 	$(VENV)/bin/python benchmarks/beam_search.py
+	$(VENV)/bin/python benchmarks/beam_search.py --backbone llama
+	$(VENV)/bin/python benchmarks/random_exactness.py
 
 clean: ## Remove the environments, caches and the demo's output; runs stay
 	rm -rf $(VENV) $(DEMO_VENV) $(DEMO_OUT) build dist src/*.egg-info .coverage .coverage.* \

@@ -170,16 +170,17 @@ def measure_item_by_item(model: Model, users: int) -> None:
         theirs.append(time.process_time() - between)
         mine.append(between - begin)
         gap = max(gap, float((log_probs[best.leaves[0]] - best.leaf_log_probs[0]).abs().max()))
-    ratio = statistics.median(b / a for a, b in zip(mine, theirs, strict=True))
+    ratio = sum(theirs) / sum(mine)  # histories differ in length: what all users together take
     emit(
         "comparison",
         benchmark=f"{model.name}: full sort beside transformers, one row an item",
-        ours=round(1000 * statistics.median(mine), 2),
-        alternative=round(1000 * statistics.median(theirs), 2),
+        ours=round(1000 * statistics.fmean(mine), 2),
+        alternative=round(1000 * statistics.fmean(theirs), 2),
         unit="ms of processor time a user",
         ratio=round(ratio, 1),
         target=LEAST_OF_ITEM_BY_ITEM,
         met=ratio >= LEAST_OF_ITEM_BY_ITEM,
+        users=len(mine),
         largest_score_difference=gap,
     )
     if gap > TOLERANCE:
@@ -226,7 +227,7 @@ def options() -> argparse.ArgumentParser:
     described.add_argument("--run", type=Path, nargs="+", help="run folders to measure")
     described.add_argument("--users", type=int, help="users of the quality, default all")
     described.add_argument("--timed-users", type=int, default=128, help="default 128")
-    described.add_argument("--item-by-item-users", type=int, default=3, help="default 3")
+    described.add_argument("--item-by-item-users", type=int, default=16, help="default 3")
     described.add_argument(
         "--quality-only",
         action="store_true",

@@ -9,6 +9,7 @@ import pytest
 
 from beamwise.cli.app import main
 from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_run
+from beamwise.training.run import open_run
 
 
 class Outcome(NamedTuple):
@@ -53,6 +54,18 @@ def fitted(tmp_path_factory) -> Path:
     """As `tiny`, on data with a tokenizer that can code further items."""
     folder = tmp_path_factory.mktemp("fitted")
     tiny_run(folder, TINY_TOKENIZER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def foreign(tiny, tmp_path_factory) -> Path:
+    """The tiny run's model as a folder of `transformers`."""
+    from transformers.utils import logging
+
+    folder = tmp_path_factory.mktemp("foreign")
+    logging.disable_progress_bar()
+    open_run(tiny / "run").backbone.to_huggingface().save_pretrained(folder)
+    logging.enable_progress_bar()
     return folder
 
 

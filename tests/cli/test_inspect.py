@@ -8,18 +8,6 @@ import pytest
 from beamwise.training.run import open_run
 
 
-@pytest.fixture(scope="module")
-def foreign(tiny, tmp_path_factory):
-    """The tiny run as a folder of `transformers`."""
-    from transformers.utils import logging
-
-    folder = tmp_path_factory.mktemp("foreign")
-    logging.disable_progress_bar()
-    open_run(tiny / "run").backbone.to_huggingface().save_pretrained(folder)
-    logging.enable_progress_bar()
-    return folder
-
-
 def test_a_user_as_json_and_as_a_page(beamwise, tiny, tmp_path):
     page = tmp_path / "new" / "beam.html"
     outcome = beamwise(
@@ -83,6 +71,8 @@ def test_unknown_items_are_refused_or_named(beamwise, tiny):
         (("--history", "", "--show", 0), "--show must be >= 1"),
         (("--history", "", "--html", "."), "is a folder"),
         (("--history", "", "--catalog", "codes.csv"), "--catalog belongs to --model"),
+        (("--history", "", "--codebook-size", 0), "--codebook-size belongs to --model"),
+        (("--history", "", "--max-history", 5), "--max-history belongs to --model"),
         (("--history", "", "--model", "somewhere"), "give a run folder or --model, got both"),
         (("--history", "", "--data", "nowhere"), "no dataset folder at nowhere"),
     ],
@@ -111,6 +101,17 @@ def test_a_foreign_model_is_the_run_that_it_came_from(beamwise, tiny, foreign):
     assert found == json.loads(beamwise("inspect", tiny / "run", *whom).out)
 
 
+def test_how_much_a_foreign_model_reads(beamwise, tiny, foreign):
+    ask = (
+        "inspect", "--model", foreign, "--catalog", tiny / "data" / "catalog",
+        "--data", tiny / "data", "--user", "user-0003", "--max-history", 3,
+    )  # fmt: skip
+    found = json.loads(beamwise(*ask, "--json").out)
+    assert (found["max_history"], len(found["history"])) == (3, 3)
+    assert found["num_unread"] > 0
+    assert "user user-0003, test target, leave-one-out" in beamwise(*ask).out
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -118,6 +119,8 @@ def test_a_foreign_model_is_the_run_that_it_came_from(beamwise, tiny, foreign):
         ({"--data": None}, "data"),
         ({"--model": "nowhere"}, "nowhere is no model folder"),
         ({"--catalog": "nowhere.csv"}, "nowhere.csv"),
+        ({"--codebook-size": 0}, "codebook_size"),
+        ({"--max-history": 0}, "max_history"),
     ],
 )
 def test_a_foreign_model_that_cannot_be_opened(beamwise, tiny, foreign, changes, complaint):

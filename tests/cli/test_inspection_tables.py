@@ -51,6 +51,7 @@ def test_facts(inspection, tiny, capsys):
     print_inspection(inspect_run(tiny / "run", config), 2)
     out = capsys.readouterr().out
     assert "17 before | " in out
+    assert re.search(r"items read at most +│ +20 │", out)
     assert "older items, unread │" in out
     assert "target" not in out
     print_inspection(inspect_run(tiny / "run", InspectionConfig(history=())), 2)

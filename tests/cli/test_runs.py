@@ -1,11 +1,15 @@
 """Commands say that a run is not trained to its end."""
 
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
+from beamwise.cli import runs
 from beamwise.cli.runs import tell_if_unfinished
+from beamwise.experiments.foreign_model import ForeignModelConfig
 from beamwise.training.checkpoint import read_tensors
 
 
@@ -49,6 +53,29 @@ def test_a_run_without_a_checkpoint(beamwise, run, command):
 def test_a_damaged_checkpoint(beamwise, run):
     (run / "checkpoint" / "last.safetensors").write_bytes(b"cut")
     assert "is damaged or cut short" in beamwise("inspect", run, "--user", "user-0003").complaint
+
+
+@pytest.mark.parametrize(("has_gpu", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_foreign_model_is_where_runs_are(monkeypatch, has_gpu, device):
+    opened = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(runs, "open_foreign_model", lambda *given: opened.append(given))
+    runs.open_foreign(
+        Path("m"), Path("d"), catalog=Path("c"), codebook_size=None, end_token=False, max_history=7
+    )
+    expected = ForeignModelConfig(model=Path("m"), data=Path("d"), catalog=Path("c"), max_history=7)
+    assert opened == [(expected, device)]
+    assert runs.open_foreign(None, None, catalog=None, end_token=False) is None
+
+
+def test_what_a_foreign_model_reads_is_told(beamwise, tiny, foreign, tmp_path):
+    outcome = beamwise(
+        "evaluate", "--survival", "--model", foreign, "--catalog", tiny / "data" / "catalog",
+        "--data", tiny / "data", "--html", tmp_path / "page.html", "--max-history", 3,
+        "--set", "max_users=2", "--set", "timed_users=1", "--json",
+    )  # fmt: skip
+    assert f"{foreign}: reads the latest 3 items of a history" in outcome.err
+    assert "leave-one-out" in outcome.err
 
 
 @pytest.mark.parametrize("options", [(), ("--survival", "--set", "max_users=2")])

@@ -6,11 +6,19 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from beamwise.experiments import survival_report
 from beamwise.training.run import open_run
 
 ASKED = ("--set", "widths=[5,20]", "--set", "timed_users=2", "--set", "max_users=8")
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """No pictures and pages, which take most of the time."""
+    monkeypatch.setattr(survival_report, "plot_report", lambda *arguments: None)
+    monkeypatch.setattr(survival_report, "survival_page", lambda *arguments: "a page")
 
 
 def test_tables_sentences_and_files(beamwise, run):
@@ -40,9 +48,8 @@ def test_json_is_one_line_a_run_and_several_runs_share_a_page(beamwise, run, tmp
     assert page.with_suffix(".png").is_file()
 
 
-def test_without_a_name_the_shared_page_is_in_the_first_run(beamwise, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(survival_report, "plot_report", lambda *arguments: None)
-    monkeypatch.setattr(survival_report, "survival_page", lambda *arguments: "a page")
+@pytest.mark.usefixtures("unwritten")
+def test_without_a_name_the_shared_page_is_in_the_first_run(beamwise, run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
     outcome = beamwise("evaluate", run, other, "--survival", "--split", "validation", *ASKED)
     assert outcome.status == 0
@@ -109,6 +116,8 @@ def test_the_width_and_the_mask_are_options(beamwise, run):
         (("--survival", "--beam-width", 100_000), "beam_width must be in 1.."),
         (("--survival", "--set", "width=[5]"), "width"),
         (("--survival", "--set", "widths=[9,5]"), "widths must be ascending"),
+        (("--survival", "--html", "page.png"), "page.png is the name of the page's picture"),
+        (("--survival", "--html", "/"), "/ is a folder"),
     ],
 )
 def test_bad_input_is_one_line_before_any_work(beamwise, run, options, complaint):
@@ -119,6 +128,54 @@ def test_bad_input_is_one_line_before_any_work(beamwise, run, options, complaint
 def test_a_run_without_a_checkpoint_is_named(beamwise, run):
     shutil.rmtree(run / "checkpoint")
     assert "no checkpoint at" in beamwise("evaluate", run, "--survival").complaint
+
+
+def with_evaluation(run, **changes):
+    """Write other settings of the evaluation into the run's own."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["evaluation"] |= changes
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_runs_that_search_differently_are_refused_before_any_work(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    with_evaluation(other, beam_width=12)
+    outcome = beamwise("evaluate", run, other, "--survival", *ASKED)
+    assert "beam_width differs" in outcome.complaint
+    assert "as --beam-width 20" in outcome.complaint
+    assert not (run / "survival.json").exists()
+    assert beamwise("evaluate", run, other, "--survival", "--beam-width", 12, *ASKED).status == 0
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_masks_that_differ_are_told_and_one_given_is_for_all(beamwise, run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    with_evaluation(other, mask="before")
+    out = beamwise("evaluate", run, other, "--survival", *ASKED).out
+    assert "run (mask after)" in out
+    assert "other (mask before)" in out
+    outcome = beamwise("evaluate", run, other, "--survival", "--json", "--mask", "after", *ASKED)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["settings"]["mask"] for line in lines] == ["after", "after"]
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_one_run_under_two_names_is_measured_once(beamwise, run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    outcome = beamwise("evaluate", run, run.name, "--survival", "--json", *ASKED)
+    assert [json.loads(line)["run"] for line in outcome.out.splitlines()] == [str(run)]
+
+
+def test_a_foreign_model_is_checked_before_any_run_is_measured(beamwise, run, tiny, tmp_path):
+    open_run(run).backbone.to_huggingface().save_pretrained(tmp_path / "foreign")
+    outcome = beamwise(
+        "evaluate", run, "--survival", "--model", tmp_path / "foreign",
+        "--catalog", tiny / "data" / "catalog", "--data", tiny / "data",
+        "--html", tmp_path / "both.html", *ASKED,
+    )  # fmt: skip
+    assert "beam_width differs" in outcome.complaint  # 10 of the run, 20 where nothing else is said
+    assert not (run / "survival.json").exists()
 
 
 def test_more_runs_than_colours_are_refused(beamwise, run, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 
 from beamwise.catalog import Catalog
@@ -55,7 +53,7 @@ def test_prefixes_of_several_depths_together():
     expected.append(after.expand(pairs, 2))
     mixed = Prefixes.joined([first.where(first.nodes != 2), pairs])
     order = (mixed.rows * CATALOG.num_nodes + mixed.nodes).argsort()
-    mixed = Prefixes(*(getattr(mixed, field.name)[order] for field in fields(mixed)))
+    mixed = mixed.where(order)
     found = deeper.expand_together(mixed)
     joined = Prefixes.joined(expected)
     order = (joined.rows * CATALOG.num_nodes + joined.nodes).argsort()

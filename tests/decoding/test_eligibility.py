@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,29 @@ def test_lists_say_what_masks_say(seed, only, retires):
     assert torch.equal(by_list.below(rows, nodes), by_mask.below(rows, nodes))
     rows, items = torch.cartesian_prod(torch.arange(3), torch.arange(9)).unbind(1)
     assert torch.equal(by_list.of_items(rows, items), by_mask.of_items(rows, items))
+
+
+@pytest.mark.parametrize("form", ["by item", "by user", "only", "but", "all"])
+@pytest.mark.parametrize("retires", [False, True])
+def test_some_of_the_users_are_allowed_what_they_were(form, retires):
+    generator = torch.Generator().manual_seed(2)
+    catalog = Catalog.from_codes(torch.randint(3, (20, 3), generator=generator), codebook_size=3)
+    if retires:
+        catalog = catalog.with_retired(["3", "11"])
+    eligible = {
+        "by item": torch.rand(20, generator=generator) < 0.2,
+        "by user": torch.rand(4, 20, generator=generator) < 0.2,
+        "only": ListedItems(torch.randint(-1, 20, (4, 3), generator=generator), only=True),
+        "but": ListedItems(torch.randint(-1, 20, (4, 15), generator=generator), only=False),
+        "all": None,
+    }[form]
+    whole, rows = Eligibility(catalog, eligible), torch.tensor([3, 0, 3])
+    some = whole.of_rows(rows)
+    assert some.is_everything == whole.is_everything
+    place, nodes = torch.cartesian_prod(torch.arange(3), torch.arange(catalog.num_nodes)).unbind(1)
+    assert torch.equal(some.below(place, nodes), whole.below(rows[place], nodes))
+    items = nodes % 20
+    assert torch.equal(some.of_items(place, items), whole.of_items(rows[place], items))
 
 
 def test_lists_of_some_users():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beamwise.catalog import Catalog
-from beamwise.decoding import SearchResult, beam_search, exact_search, full_sort
+from beamwise.decoding import SearchResult, beam_search, branches, exact_search, full_sort
+from beamwise.decoding.eligibility import Eligibility
+from beamwise.decoding.frontier import Frontier
 from beamwise.testing.random_search import assert_ranked, random_search
 from beamwise.testing.table_backbone import TableBackbone
 
 MODULE = sys.modules[exact_search.__module__]
-WIDTHS, CHUNKS = st.sampled_from([None, 1, 2, 5]), st.sampled_from([1, 3, 128])
+WIDTHS, CHUNKS = st.sampled_from([None, 1, 2, 5]), st.sampled_from([1, 3, None])
 
 
 def assert_same_where_exact(found: SearchResult, true: SearchResult) -> None:
@@ -131,6 +134,60 @@ def test_users_that_are_searched_on_together_are_bounded(monkeypatch):
     assert alone.exact.all()
     assert {users for users, _ in backbone.extended} == {20, 1}  # the first beam, then one by one
     assert len(together) < len(backbone.extended)
+
+
+def test_one_group_of_users_goes_on_to_its_end_before_the_next(monkeypatch):
+    """Else all of them would be held at once, each grown to the bound."""
+    backbone, histories, catalog = large_problem()
+    monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", 1)
+    advance, steps = Frontier.advance, []
+
+    def watched(frontier, width):
+        steps.append((*frontier.users.tolist(), width))
+        advance(frontier, width)
+
+    monkeypatch.setattr(Frontier, "advance", watched)
+    assert exact_search(backbone, histories, catalog, top_k=5, beam_width=1).exact.all()
+    users = [user for user, _ in steps]
+    assert len(set(users)) == 20
+    assert len(users) > 20  # some take several steps
+    changes = sum(one != other for one, other in pairwise(users))
+    assert changes == 19
+    for user in range(20):
+        assert [width for each, width in steps if each == user] == [8, 64, 512][: users.count(user)]
+
+
+@pytest.mark.parametrize(
+    ("held", "settings", "users"),
+    [
+        (2**15, {"top_k": 5}, 20),  # as many as there are
+        (3 * 25 * 3, {"top_k": 5}, 3),  # 25 prefixes on each of 3 levels
+        (3 * 60 * 3, {"top_k": 5, "beam_width": 60}, 3),
+        (3 * 25 * 3, {"top_k": 5, "max_prefixes": 15}, 15),
+        (1, {"top_k": 5}, 1),
+    ],
+)
+def test_users_at_once_follow_the_prefixes_of_the_first_beam(monkeypatch, held, settings, users):
+    backbone, histories, catalog = large_problem()
+    monkeypatch.setattr(MODULE, "PREFIXES_HELD", held)
+    exact_search(backbone, histories, catalog, **settings)
+    assert max(together for together, _ in backbone.extended) == users
+
+
+def test_what_is_eligible_for_all_is_counted_once(monkeypatch):
+    made = []
+
+    class Watched(Eligibility):
+        def __init__(self, *given):
+            made.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr(branches, "Eligibility", Watched)
+    backbone, histories, catalog = large_problem()
+    eligible = torch.arange(3000) % 3 > 0
+    found = exact_search(backbone, histories, catalog, top_k=5, eligible=eligible, beam_width=1)
+    assert len(made) == 1
+    assert_same_where_exact(found, full_sort(backbone, histories, catalog, 5, eligible=eligible))
 
 
 def test_ties_are_searched_as_far_as_it_takes():

@@ -23,6 +23,14 @@ def test_golden_keep_best():  # Row 0 ties at -2: the lower node lives on. Row 2
     assert best_dropped.tolist() == [-2.0, -math.inf, -math.inf]
 
 
+def test_prefixes_are_chosen_by_a_mask_or_by_position():
+    some = prefixes([0, 0, 1], [-1.0, -2.0, -3.0])
+    masked = some.where(torch.tensor([True, False, True]))
+    assert masked.log_probs.tolist() == [-1.0, -3.0]
+    placed = some.where(torch.tensor([2, 0, 0]))
+    assert (placed.rows.tolist(), placed.log_probs.tolist()) == ([1, 0, 0], [-3.0, -1.0, -1.0])
+
+
 def test_keep_best_without_pruning():
     kept, best_dropped = keep_best(prefixes([1], [-1.0]), num_rows=2, beam_width=1)
     assert kept.nodes.tolist() == [0]

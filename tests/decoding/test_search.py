@@ -1,4 +1,4 @@
-"""The shared search: chunks of users, floors, and the backbone's mode."""
+"""The shared search: chunks of users, and the backbone's mode."""
 
 import torch
 
@@ -69,42 +69,6 @@ def test_a_backbone_in_training_is_searched_without_dropout_and_stays_in_trainin
     first, second = run(tiger, 4), run(tiger, 4)
     assert torch.equal(first.leaf_log_probs, second.leaf_log_probs)
     assert all(module.training for module in tiger.modules())
-
-
-class Counting(TableBackbone):
-    """Counts the prefixes that a search has it compute."""
-
-    extended = 0
-
-    def extend(self, context, nodes, cache=None):
-        self.extended += int((nodes.depth >= 0).sum())
-        return super().extend(context, nodes, cache)
-
-
-def test_floors_leave_out_what_cannot_win_and_nothing_else():
-    backbone, floored = (Counting(CATALOG.vocab_size, seed=1) for _ in range(2))
-    request = SearchRequest(backbone, HISTORIES, CATALOG, 3, "after", None)
-    everything = search(request, (64, 64, 64), 4)
-    floors = everything.leaf_log_probs[:, -1]
-    request = SearchRequest(floored, HISTORIES, CATALOG, 3, "after", None)
-    found = search(request, (64, 64, 64), 3, floors)
-    assert torch.equal(found.leaves, everything.leaves)
-    assert torch.equal(found.leaf_log_probs, everything.leaf_log_probs)
-    assert found.exact.all()
-    assert floored.extended < backbone.extended
-    # A floor above all leaves finds none; what it left out was not dropped from the beam.
-    nothing = search(request, (64, 64, 64), 4, torch.zeros(4))
-    assert (nothing.leaves == -1).all()
-
-
-def test_what_scores_below_the_floor_takes_no_place_in_the_beam():
-    # Beams of one: without a floor the second prefix is dropped, and nothing is proved.
-    backbone = TableBackbone(CATALOG.vocab_size, seed=1)
-    request = SearchRequest(backbone, HISTORIES, CATALOG, 1, "after", None)
-    best = search(request, (64, 64, 64), 4)
-    assert not search(request, (1, 1, 1), 4).exact.all()
-    floored = search(request, (64, 64, 64), 4, best.leaf_log_probs[:, -1])
-    assert torch.equal(floored.leaves, best.leaves)
 
 
 def test_levels_report_what_lives_on_and_what_ends():

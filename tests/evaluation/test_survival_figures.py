@@ -11,7 +11,7 @@ import pytest
 
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.evaluation.survival_counts import SearchTime, SurvivalConfig, WidthCounts
-from beamwise.evaluation.survival_figures import Advice, Survival
+from beamwise.evaluation.survival_figures import BELOW_K, Advice, Survival
 from beamwise.testing.survival_example import example_survival
 
 CONFIG = SurvivalConfig(ks=(2,), beam_width=2, widths=(1, 2, 4, 8), tolerance=0.1)
@@ -90,6 +90,17 @@ def test_plain_values_are_json_and_complete():
     assert beam["prefix_recall"][-1] == beam["metrics"]["recall@4"]
     assert beam["time"]["users"] == 6
     assert [level["level"] for level in content["levels"]] == [1, 2, 3]
+
+
+def test_a_beam_narrower_than_k_is_not_compared_with_the_best_k():
+    report = example_survival()
+    assert [each.width for each in report.wide_enough] == [4, 8, 16]
+    narrow, beam, *_ = report.as_dict()["widths"]
+    for name in BELOW_K:
+        assert narrow[name] is None
+        assert beam[name] is not None
+    for name in ("metrics", "prefix_recall", "kept_targets", "within", "prefixes", "time"):
+        assert narrow[name] is not None
 
 
 def test_unreachable_targets():

@@ -70,8 +70,8 @@ def naive(backbone, windows, catalog, config, width):
             if own not in found:
                 out["within_pruned"] += 1
                 siblings = [
-                    p for p in prefixes if p and p[:-1] == own[:lost] and len(p) == lost + 1
-                ]
+                    p for p in prefixes if p and p[:-1] == own[:lost] and p not in paths
+                ]  # what ends an item holds no place, and is not pruned
                 siblings.sort(key=lambda p: (-score[p], p))
                 out["within_pruned_by_token"] += own[: lost + 1] not in siblings[:width]
     return out, {name: tuple(counts) for name, counts in by_level.items()}

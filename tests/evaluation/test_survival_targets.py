@@ -67,6 +67,23 @@ def test_a_short_target_competes_among_its_prefixes_and_then_among_all_leaves():
     assert places.token_ranks.tolist() == [[2, 1, -1]]
 
 
+def test_a_token_that_ends_an_item_takes_no_place_from_one_that_does_not():
+    # Below 2 stand the end of "2", with more mass than 3, which leads on, and than 4, which ties.
+    titles = torch.tensor([[2, 0, 0], [2, 3, 2], [2, 4, 2]])
+    catalog = Catalog.from_tokens(titles, lengths=[1, 3, 3])
+    paths = catalog.leaf_tokens.tolist()
+    end = next(row for row, path in enumerate(paths) if path[2] == -1)
+    on = next(row for row, path in enumerate(paths) if path[1] == 3)
+    tied = next(row for row, path in enumerate(paths) if path[1] == 4)
+    scores = torch.full((3, catalog.num_nodes), -1.0)
+    nodes = catalog.leaf_nodes.long()
+    scores[:, nodes[end, 1]] = -0.5
+    scored = ScoredTree(catalog, scores)
+    places = target_places(scored, torch.tensor([end, on, tied]), torch.ones(3, dtype=torch.bool))
+    assert places.token_ranks[:, 1].tolist() == [1, 1, 2]
+    assert places.ranks[1:, 1].tolist() == [1, 2]
+
+
 def test_levels_of_loss():
     nodes = torch.tensor([[1, 4], [2, 6], [1, 5], [-1, -1]])
     lives = torch.tensor([[True, True], [True, False], [True, True], [True, True]])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 import torch
 
 from beamwise.catalog import Catalog
+from beamwise.decoding import exact_ranking
 from beamwise.evaluation import survival_times
 from beamwise.evaluation.survival_counts import SurvivalConfig
-from beamwise.evaluation.survival_times import search_times
+from beamwise.evaluation.survival_times import search_times, spread_evenly
 from beamwise.testing.survival_example import random_windows
 from beamwise.testing.table_backbone import TableBackbone
 
@@ -40,3 +44,36 @@ def test_a_search_that_returns_something_else_is_counted(monkeypatch):
     found = times()
     assert found["1"].agreeing < 4
     assert found["exact"].agreeing == 4
+
+
+def test_the_exact_ranking_is_timed_whatever_its_proof_takes(monkeypatch):
+    # One prefix a user proves nothing here: a bounded search would return other leaves.
+    bounded = partial(exact_ranking, max_prefixes=1)
+    monkeypatch.setattr(survival_times, "exact_ranking", bounded)
+    assert times()["exact"].agreeing == 4
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "chosen"),
+    [
+        (4, 10, [0, 2, 5, 7]),
+        (3, 5, [0, 1, 3]),  # a step of 5 // 3 would leave out the last two
+        (9, 4, [0, 1, 2, 3]),
+    ],
+)
+def test_spread_evenly(count, total, chosen):
+    assert spread_evenly(count, total).tolist() == chosen
+
+
+def test_timed_users_are_spread_over_all(monkeypatch):
+    windows, searched = random_windows(20, 7), []
+    real = survival_times.beam_search
+
+    def noting(backbone, histories, *others):
+        searched.append(histories)
+        return real(backbone, histories, *others)
+
+    monkeypatch.setattr(survival_times, "beam_search", noting)
+    backbone = TableBackbone(CATALOG.vocab_size)
+    search_times(backbone, windows, torch.arange(7), CATALOG, CONFIG, (3,))
+    assert searched[0].equal(windows.histories(torch.tensor([0, 1, 3, 5])))

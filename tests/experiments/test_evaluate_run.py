@@ -6,6 +6,7 @@ from collections import Counter
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from beamwise.catalog import Catalog
 from beamwise.config import ConfigError
@@ -19,10 +20,12 @@ from beamwise.experiments.evaluate_run import (
     part_of,
     result_folder,
     save_baselines,
+    unfinished_epoch,
     with_changes,
 )
 from beamwise.testing.tiny_run import TINY_EVALUATION
 from beamwise.tokenization.later_items import change_items
+from beamwise.training.checkpoint import read_tensors
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
@@ -221,3 +224,16 @@ def test_changes_drop_cutoffs_that_the_beam_cannot_fill():
     assert with_changes(config, {"mask": "before"}).ks == (5, 10, 20)
     with pytest.raises(ConfigError, match="beam_width"):
         with_changes(config, {"beam_width": 0})
+
+
+def test_the_epoch_of_an_unfinished_run(run, tmp_path):
+    assert unfinished_epoch(run) is None
+    assert unfinished_epoch(tmp_path) is None  # the folder of a foreign model does not say
+    path = run / "checkpoint" / "last.safetensors"
+    tensors, metadata = read_tensors(path)
+    progress = metadata["progress"].replace('"finished": true', '"finished": false')
+    save_file(tensors, path, {"progress": progress})
+    assert unfinished_epoch(run) == 2
+    path.write_bytes(b"cut")
+    with pytest.raises(ValueError, match="damaged"):
+        unfinished_epoch(run)

@@ -145,6 +145,16 @@ def test_a_llama_whose_sequences_begin_with_a_token(tmp_path):
     assert "bos_token_id=2" in refusal(folder)
 
 
+def test_a_head_that_is_not_the_embedding(kind, tmp_path):
+    """Tokens are renamed in the embedding alone, so a head of its own cannot be had."""
+    model = made(kind).to_huggingface()
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    saved = save(model, tmp_path / kind)
+    assert "lm_head.weight" in load_file(saved / "model.safetensors")
+    assert "tie" in refusal(saved)
+
+
 def test_a_part_that_no_backbone_has(tmp_path):
     folder = save(made("llama").to_huggingface(), tmp_path / "llama")
     change(folder, hidden_act="gelu")

@@ -50,14 +50,14 @@ def state_of(prefix):
     return state
 
 
-def describer(target, width=2, top_k=2):
-    backbone, history = GivenBackbone(CATALOG.vocab_size), torch.tensor([[0]])
-    request = SearchRequest(backbone, history, CATALOG, top_k, "after", None)
-    beam = beam_search(backbone, history, CATALOG, width, top_k)
-    best = full_sort(backbone, history, CATALOG, top_k)
+def describer(target, width=2, top_k=2, catalog=CATALOG):
+    backbone, history = GivenBackbone(catalog.vocab_size), torch.tensor([[0]])
+    request = SearchRequest(backbone, history, catalog, top_k, "after", None)
+    beam = beam_search(backbone, history, catalog, width, top_k)
+    best = full_sort(backbone, history, catalog, top_k)
     followed = torch.tensor([3, 4, *([] if target is None else [target])])
     found = Found(beam, best, target, path_log_probs(request, followed))
-    return LevelDescriber(CATALOG, TITLES, trace_beam(request, [width] * 2), found)
+    return LevelDescriber(catalog, TITLES, trace_beam(request, [width] * 2), found)
 
 
 def close(probability):
@@ -123,6 +123,25 @@ def test_nothing_pruned_gives_no_margin_and_no_target_none():
         ("returned", 1, None),
     ]
     assert describer(target=None).level(0, 2, 5).target is None
+
+
+def test_a_target_whose_tokens_are_returned_for_another_item():
+    """Items d and e share a leaf, and there is one place: d, the lower one, has it."""
+    states = []
+    for target in (3, 4):
+        level = describer(target, width=5, top_k=1).level(1, 5, 5)
+        assert level.target is not None
+        states.append((level.target.state, level.target.rank))
+        assert next(each.state for each in level.survivors if each.is_target) == "returned"
+    assert states == [("returned", 1), ("crowded out", 1)]
+
+
+def test_retired_items_are_not_what_a_prefix_leads_to():
+    """Of b and c, both below code 1, b is retired."""
+    words = describer(target=1, catalog=CATALOG.with_retired(["b"]))
+    below = words.level(0, 2, 5).survivors[1]
+    assert (below.codes, below.num_items, below.is_target) == ((1,), 1, True)
+    assert below.examples == (InspectedItem("c", "C"),)
 
 
 def test_results_of_both_searches_side_by_side():

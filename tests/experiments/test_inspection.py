@@ -60,6 +60,7 @@ def test_settings_are_the_runs_own_where_not_given(run, data):
     own = run.config.evaluation
     assert (found.beam_width, found.top_k, found.mask) == (own.beam_width, own.beam_width, own.mask)
     assert (found.target, found.target_rank, found.num_unread) == (None, None, 0)
+    assert (found.max_history, found.splitting) == (run.config.data.max_history, "leave-one-out")
     assert found.codebook_size == (run.catalog.vocab_size - 2) // run.catalog.num_levels
     assert asked(run, data, history=(), beam_width=300).top_k == 200
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -12,9 +13,10 @@ from beamwise.evaluation import EvaluationConfig
 from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.experiments.evaluate_run import data_of, evaluate
 from beamwise.experiments.survival_report import (
+    check_comparable,
+    check_page,
     compare_survival,
     diagnose,
-    is_unfinished,
     settings_like,
     short_names,
     survival_report,
@@ -71,11 +73,6 @@ def test_settings_are_those_of_the_evaluation():
     )
 
 
-def test_a_finished_run_is_not_unfinished(tiny, tmp_path):
-    assert not is_unfinished(tiny)
-    assert not is_unfinished(tmp_path)  # the folder of a foreign model does not say
-
-
 def test_several_models_make_one_page_and_one_picture(tmp_path):
     survival = example_survival()
     reports = {str(tmp_path / "runs" / name): survival for name in ("ce", "apao")}
@@ -91,6 +88,55 @@ def test_names_lose_what_they_share():
     named = short_names({"runs/ce/seed-0": survival, "runs/apao/seed-0": survival})
     assert list(named) == ["ce/seed-0", "apao/seed-0"]
     assert list(short_names({"runs/ce": survival})) == ["runs/ce"]
+
+
+def with_settings(**changes):
+    survival = example_survival()
+    return replace(survival, config=survival.config.model_copy(update=changes))
+
+
+@pytest.mark.parametrize("names", [("runs", "runs/ce"), ("a/x", "./a/x"), ("a/../b", "b")])
+def test_names_that_would_be_lost_stay_as_they_are(names):
+    survival = example_survival()
+    assert list(short_names(dict.fromkeys(names, survival))) == list(names)
+
+
+def test_names_say_the_mask_where_masks_differ():
+    reports = {"runs/ce": with_settings(), "runs/msl": with_settings(mask="before")}
+    assert list(short_names(reports)) == ["ce (mask after)", "msl (mask before)"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"beam_width": 8}, r"beam_width differs: a has 4, b has 8: .*--beam-width"),
+        ({"ks": (2,)}, r"the last of ks differs: a has 4, b has 2: .*--set ks="),
+    ],
+)
+def test_different_searches_are_not_put_side_by_side(tmp_path, changes, complaint):
+    reports = {"a": with_settings(), "b": with_settings(**changes)}
+    with pytest.raises(ValueError, match=complaint):
+        compare_survival(reports, "test", tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_searches_that_differ_in_the_mask_or_in_lesser_cutoffs_are_comparable():
+    changed = with_settings(mask="before", ks=(4,))
+    check_comparable({"a": with_settings().config, "b": changed.config})
+
+
+def test_pages_that_cannot_be_written_are_refused(tmp_path):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "picture.png").mkdir()
+    for name, complaint in {
+        ".": "is a folder",
+        "page.PNG": "is the name of the page's picture",
+        "picture.html": "is a folder",
+        "file/deeper/page.html": "is no folder",
+    }.items():
+        with pytest.raises(ValueError, match=complaint):
+            check_page(tmp_path / name)
+    check_page(tmp_path / "new" / "page.html")
 
 
 def test_title():

@@ -112,6 +112,8 @@ def inspected() -> Inspection:
         split="test",
         history=(other, third),
         num_unread=0,
+        max_history=20,
+        splitting="leave-one-out",
         skipped=(),
         target=mug,
         target_retired=False,

@@ -9,6 +9,15 @@ def test_the_level_at_which_the_target_was_lost(inspected):
     assert replace(inspected, levels=kept).lost_at is None
 
 
+def test_a_target_that_gives_way_to_items_of_the_same_tokens(inspected):
+    assert not inspected.is_crowded_out
+    first, second = inspected.levels
+    second = replace(second, target=replace(second.target, state="crowded out"))
+    crowded = replace(inspected, levels=(replace(first, target=None), second))
+    assert crowded.is_crowded_out
+    assert crowded.lost_at is None
+
+
 def test_the_target_among_the_results(inspected):
     assert inspected.target_result is inspected.results[1]
     assert replace(inspected, results=inspected.results[:1]).target_result is None

@@ -39,6 +39,7 @@ def test_the_page_is_closed_escaped_and_needs_nothing_else(inspected):
     reader = Reader(page)
     assert reader.open == []
     assert "A <red> mug" in reader.texts
+    assert "2 items, the oldest first; 20 at most are read" in reader.texts
     assert not re.search(r"https?:|url\(|@import|<script|<link|src=", page)
     assert "prefers-color-scheme: dark" in page
 
@@ -71,7 +72,7 @@ def test_lines_join_a_prefix_to_what_it_extends(inspected):
 def test_results_are_marked(inspected):
     reader = Reader(inspection_page(inspected))
     assert reader.classes("tr") == ["", "", "target lost", "extra"]
-    assert "The beam for user u<1>, test target" in reader.texts
+    assert "The beam for user u<1>, test target, leave-one-out" in reader.texts
 
 
 def test_a_wide_beam_shows_its_best_and_what_matters(inspected):

@@ -50,6 +50,11 @@ def test_titles_of_levels(inspected):
             ("lost before", -1.0, 3, -0.25),
             "target lost before, would be 3rd, 0.250 nats below the last that found a place",
         ),
+        (
+            ("crowded out", -1.0, 2, None),
+            "target crowded out by items that share their tokens, which are 2nd, with a place for "
+            "all",
+        ),
     ],
 )
 def test_the_target_on_a_level(target, line):
@@ -75,6 +80,26 @@ def test_a_target_that_nobody_returns(inspected):
     unknown = replace(found, target_rank=None, levels=())
     assert text.verdict(unknown)[0] == (
         "The beam does not return the target, A <red> mug. Exact search does not return it."
+    )
+
+
+def test_a_target_that_shares_its_tokens(inspected):
+    results = tuple(result for result in inspected.results if not result.is_target)
+    found = replace(with_target(inspected, 1, state="crowded out", rank=2), results=results)
+    assert text.verdict(found)[0] == (
+        "The beam returns the tokens of the target, A <red> mug, but some tokens stand for several "
+        "items, and others fill the 2 places. Exact search does not return it: its tokens rank 2nd "
+        "in the whole catalog."
+    )
+
+
+def test_levels_are_named_in_their_order(inspected):
+    lost = [
+        replace(inspected.results[1], exact_rank=rank, lost_at=level)
+        for rank, level in enumerate((10, 2, 10, None), start=1)
+    ]
+    assert text.verdict(replace(inspected, results=tuple(lost)))[-1] == (
+        "Of the exact top 4 the beam returns 0 and lost 4: 1 at level 2, 2 at level 10."
     )
 
 

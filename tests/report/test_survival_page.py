@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -66,6 +67,13 @@ def test_names_are_escaped_and_both_models_shown():
 
 def test_light_and_dark():
     assert "prefers-color-scheme: dark" in PAGE
+
+
+def test_masks_that_differ_are_told():
+    before = replace(SURVIVAL, config=SURVIVAL.config.model_copy(update={"mask": "before"}))
+    assert "normalised over the whole vocabulary." in PAGE
+    text = survival_page({"a": SURVIVAL, "b": before}, "Two masks")
+    assert "the whole vocabulary (mask after) or the legal tokens (mask before)." in text
 
 
 def test_more_models_than_colours_are_refused():

@@ -25,8 +25,18 @@ def test_widths_of_all_models_and_the_exact_search():
 
 
 def test_outcomes_add_up_to_the_users():
-    for row in outcome_table({"a": SURVIVAL}).rows:
+    for row in outcome_table({"a": SURVIVAL}).rows[1:]:
         assert sum(int(count) for count in row[2:6]) == 60
+
+
+def test_a_beam_narrower_than_k_is_not_compared_with_the_best_k():
+    width, outcome = width_table({"a": SURVIVAL}), outcome_table({"a": SURVIVAL})
+    assert width.rows[0][6:8] == ("-", "-")
+    assert "-" not in width.rows[1]
+    assert outcome.rows[0][2:6] == ("-",) * 4
+    assert outcome.rows[0][6] == f"{SURVIVAL.of_width(2).within:,}"
+    for table in (width, outcome):
+        assert "narrower than 4 returns fewer items" in table.note
 
 
 def test_levels():

@@ -16,6 +16,13 @@ def said(survival) -> dict[str, str]:
     return {each.heading: f"{each.text} {each.advice}" for each in findings(survival)}
 
 
+def with_beam(**counts):
+    """The example with other outcomes under the beam in question, and no other width."""
+    survival = example_survival()
+    outcomes = SurvivalCounts(**counts, best_leaves=240, retained_leaves=200)
+    return replace(survival, widths=(replace(survival.beam, outcomes=outcomes),))
+
+
 def with_outcomes(survival, pruned_by_width):
     """The example with other outcomes of its 60 users at each width."""
     widths = []
@@ -49,6 +56,30 @@ def test_few_pruned_targets_point_at_the_model():
     assert "Improve the model first: a perfect search could win back 6.2 %" in missed
 
 
+def test_no_search_is_advised_that_would_find_fewer():
+    # Exact search would return 130 of the 160 that the beam returns.
+    missed = said(with_beam(found=100, pruned=30, promoted=60, outscored=170))["What was missed"]
+    assert (
+        "a perfect search wins nothing, since for the 30 pruned it would give up the 60" in missed
+    )
+    assert "Improve the model:" in missed
+    assert "Search better" not in missed
+
+
+def test_what_a_perfect_search_wins_is_less_what_it_gives_up():
+    # 30 pruned of 200 misses are 15 %, but 30 - 20 only 5 %.
+    missed = said(with_beam(found=80, pruned=30, promoted=20, outscored=170))["What was missed"]
+    assert (
+        "a perfect search could win back 5.0 % of the misses at most, 30 targets less the 20"
+        in (missed)
+    )
+
+
+def test_a_wider_beam_may_lose_more():
+    text = said(with_outcomes(example_survival(), [20, 20, 21, 4]))["How wide a beam"]
+    assert "width 8 loses 5.0 % more, 16 wins back 80 %" in text
+
+
 def test_no_miss_is_no_division_by_zero():
     survival = example_survival()
     outcomes = SurvivalCounts(found=60, best_leaves=240, retained_leaves=240)
@@ -60,7 +91,7 @@ def test_retired_targets_are_named():
     survival = example_survival()
     per_user = survival.per_user.with_columns(reachable=survival.per_user["row"] > 2)
     text = said(replace(survival, per_user=per_user))["What was missed"]
-    assert "3 of the out-scored are retired items" in text
+    assert "3 of the out-scored are retired or of probability zero: no search finds them" in text
 
 
 def test_a_simulation_that_is_not_the_search_is_a_warning():

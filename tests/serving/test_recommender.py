@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 import torch
 
-from beamwise.decoding import beam_search, full_sort
+import beamwise.decoding
+import beamwise.serving.recommender
+from beamwise.decoding import ListedItems, beam_search, full_sort
 from beamwise.serving.recommender import load
 from beamwise.tokenization.later_items import change_items
 
@@ -268,6 +270,23 @@ def test_items_of_the_history_can_be_left_out(recommender):
     assert recommender.recommend(asked[2:], exclude_history=True) == recommender.recommend([[]])
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_what_is_left_out_of_a_whole_catalog_is_a_list(recommender, monkeypatch, exact):
+    """A mask would have a row of all items for every user."""
+    name = "exact_ranking" if exact else "beam_search"
+    search, asked = getattr(beamwise.decoding, name), []
+
+    def watched(*given):
+        asked.append(given[-1])
+        return search(*given)
+
+    monkeypatch.setattr(beamwise.serving.recommender, name, watched)
+    recommender.recommend(HISTORIES, exclude_history=True, exact=exact)
+    assert isinstance(asked[0], ListedItems)
+    assert not asked[0].only
+    assert asked[0].items.tolist() == INDICES.tolist()
+
+
 def test_items_too_old_to_be_read_are_left_out_too(recommender):
     most = recommender.run.config.data.max_history
     long = [f"item-{n:04d}" for n in range(most + 5)]
@@ -277,8 +296,10 @@ def test_items_too_old_to_be_read_are_left_out_too(recommender):
     assert len(found) == 200 - len(long)
     indices = torch.arange(most + 5)[None]
     assert ids(recommender.recommend(indices, **asked)) == [found]
-    with pytest.raises(ValueError, match=r"item indices 0\.\.199"):
-        recommender.recommend(torch.tensor([[200]]), exclude_history=True)
+    for wrong in (torch.tensor([[200]]), torch.cat((torch.tensor([[200]]), indices), dim=1)):
+        for eligible in (None, ["item-0050"]):
+            with pytest.raises(ValueError, match=r"item indices 0\.\.199"):
+                recommender.recommend(wrong, eligible=eligible, exclude_history=True)
 
 
 def test_a_history_of_all_items_leaves_nothing(recommender):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from beamwise.cli.output import message, print_comparison, print_json
 from beamwise.cli.parameters import Flag, Json, Settings
 from beamwise.cli.progress import UserProgress
-from beamwise.cli.runs import open_foreign, tell_if_unfinished
+from beamwise.cli.runs import open_foreign, tell_if_unfinished, tell_what_is_read
 from beamwise.cli.survival import SurvivalRequest, report
 from beamwise.config import changed_config, read_config
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
@@ -45,6 +46,7 @@ def evaluate(
     catalog: Path | None = None,
     codebook_size: int | None = None,
     end_token: Flag = False,
+    max_history: int | None = None,
     config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
@@ -88,17 +90,24 @@ def evaluate(
         codebook_size: The file of --catalog holds codes: token = 2 + level * codebook_size + code.
             Where not given it holds the model's own tokens.
         end_token: Every item of --catalog also ends with the model's end token.
+        max_history: Most recent items of a history that the model of --model reads; 20 where not
+            given. Its targets are those of leave-one-out.
         config: YAML file of evaluation settings, in place of the run's own.
         settings: key.path=value of an evaluation setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
-    runs = list(dict.fromkeys(more_runs if run is None else (run, *more_runs)))
+    runs = _once_each(more_runs if run is None else (run, *more_runs))
     if not runs and model is None:
         raise ValueError("give a run folder, or --survival with --model: there is nothing to do")
     if model is not None and not survival:
         raise ValueError(f"--model {model} is for the survival report: add --survival")
     foreign = open_foreign(
-        model, data, catalog=catalog, codebook_size=codebook_size, end_token=end_token
+        model,
+        data,
+        catalog=catalog,
+        codebook_size=codebook_size,
+        end_token=end_token,
+        max_history=max_history,
     )
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -108,6 +117,8 @@ def evaluate(
             runs, split, data, changes, config, settings, html, model, foreign
         )
         report(request, json=json)
+        if foreign is not None:
+            tell_what_is_read(foreign)
         return
     for folder in runs:  # all of them, before the first long search
         _check(folder, split, data)
@@ -131,6 +142,14 @@ def evaluate(
     print_comparison(comparison(evaluations), list(evaluations), f"{split} set, {counted} users")
     for folder in runs:
         message(f"saved in {result_folder(folder, split, data)}")
+
+
+def _once_each(runs: Sequence[Path]) -> list[Path]:
+    """The folders without those that another one before is too, under whatever name."""
+    named: dict[Path, Path] = {}
+    for folder in runs:
+        named.setdefault(folder.resolve(), folder)
+    return list(named.values())
 
 
 def _check_options(*, survival: bool, full_sort: bool, baselines: bool, html: Path | None) -> None:

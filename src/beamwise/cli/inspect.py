@@ -38,6 +38,7 @@ def inspect(
     catalog: Path | None = None,
     codebook_size: int | None = None,
     end_token: Flag = False,
+    max_history: int | None = None,
     json: Json = False,
 ) -> None:
     """Follow the beam for one user: prefixes kept and lost, the target's way, and exact search.
@@ -70,6 +71,8 @@ def inspect(
         codebook_size: The file of --catalog holds codes: token = 2 + level * codebook_size + code.
             Where not given it holds the model's own tokens.
         end_token: Every item of --catalog also ends with the model's end token.
+        max_history: Most recent items of a history that the model of --model reads; 20 where not
+            given. Its targets are those of leave-one-out.
         json: Print one JSON object on standard output, no tables.
     """
     if show < 1:
@@ -92,7 +95,12 @@ def inspect(
         given = "neither" if run is None else "both"
         raise ValueError(f"give a run folder or --model, got {given}")
     foreign = open_foreign(
-        model, data, catalog=catalog, codebook_size=codebook_size, end_token=end_token
+        model,
+        data,
+        catalog=catalog,
+        codebook_size=codebook_size,
+        end_token=end_token,
+        max_history=max_history,
     )
     found = _inspected(run, foreign, data, config)
     if found.skipped:

@@ -45,7 +45,7 @@ def print_inspection(inspection: Inspection, show: int) -> None:
 def _title(inspection: Inspection) -> str:
     if inspection.user_id is None:
         return "a history"
-    return f"user {inspection.user_id}, {inspection.split} target"
+    return f"user {inspection.user_id}, {inspection.split} target, {inspection.splitting}"
 
 
 def _facts(inspection: Inspection) -> dict[str, object]:
@@ -55,7 +55,10 @@ def _facts(inspection: Inspection) -> dict[str, object]:
     ]
     more = len(inspection.history) - len(names)
     begin = [f"{more:,} before"] if more else []
-    facts: dict[str, object] = {"history": " | ".join([*begin, *names]) or "nothing: a new user"}
+    facts: dict[str, object] = {
+        "history": " | ".join([*begin, *names]) or "nothing: a new user",
+        "items read at most": inspection.max_history,
+    }
     if inspection.num_unread:
         facts["older items, unread"] = inspection.num_unread
     if inspection.target is not None:

@@ -72,8 +72,9 @@ def recommend(
         file: JSON lines: each a list of item ids, or an object with "history" and maybe "user_id".
         top_k: Items for each history; 10, or all where the catalog has fewer, where not given.
         beam_width: Prefixes kept after each level, at least top_k.
-        exact: Find the items that are the most probable of all, and prove it: up to about three
-            times the work of a beam search, and no beam-width.
+        exact: Find the items that are the most probable of all, and prove it: as a rule up
+            to three times the work of a beam search, more where the proof does not fit; there is
+            no beam-width then.
         data: Dataset folder whose catalog and users take the place of the run's own: with items
             added or retired, or tokenized like the run's.
         skip_unknown: Leave unknown item ids out of histories and lists, instead of refusing them;

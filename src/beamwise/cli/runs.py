@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from beamwise.cli.output import message
 from beamwise.config import parse_config
+from beamwise.experiments.evaluate_run import unfinished_epoch
 from beamwise.experiments.foreign_model import ForeignModel, ForeignModelConfig, open_foreign_model
-from beamwise.training.checkpoint import read_progress
 
 
 def tell_if_unfinished(run: Path) -> None:
@@ -20,11 +22,11 @@ def tell_if_unfinished(run: Path) -> None:
     Raises:
         ValueError: If the last checkpoint is damaged.
     """
-    progress = read_progress(run / "checkpoint")
-    if progress and not progress.get("finished"):
+    epoch = unfinished_epoch(run)
+    if epoch is not None:
         message(
-            f"{run}: training is not finished (in epoch {progress['epoch'] + 1}), these are its "
-            "best weights so far, or its last where none were validated: continue it with "
+            f"{run}: training is not finished (in epoch {epoch}), these are its best weights so "
+            "far, or its last where none were validated: continue it with "
             f"beamwise train --config {run / 'config.yaml'}"
         )
 
@@ -32,19 +34,34 @@ def tell_if_unfinished(run: Path) -> None:
 def open_foreign(model: Path | None, data: Path | None, **options: Any) -> ForeignModel | None:
     """The model of `--model` with its catalog and data; None where the option is not given.
 
+    It is on a GPU if there is one, as runs are.
+
     Args:
         model: What was given as `--model`.
         data: What was given as `--data`.
-        options: `catalog`, `codebook_size` and `end_token` as given; None or false where not.
+        options: `catalog`, `codebook_size`, `end_token` and `max_history` as given; None or false
+            where not.
 
     Raises:
         ValueError: If an option is given that only a foreign model has, or something does not fit.
     """
-    given = {name: value for name, value in options.items() if value}
+    given = {
+        name: value for name, value in options.items() if value is not None and value is not False
+    }
     if model is not None:
         settings = {"model": model, "data": data, **given}
-        return open_foreign_model(parse_config(ForeignModelConfig, settings, "--model"))
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return open_foreign_model(parse_config(ForeignModelConfig, settings, "--model"), device)
     if given:
         option = next(iter(given)).replace("_", "-")
         raise ValueError(f"--{option} belongs to --model: a run has its own")
     return None
+
+
+def tell_what_is_read(foreign: ForeignModel) -> None:
+    """Say how much of a history a foreign model reads, and which targets it is asked for."""
+    data = foreign.run.config.data
+    message(
+        f"{foreign.run.folder}: reads the latest {data.max_history} items of a history, and is "
+        f"asked for {data.split.name} targets; --max-history changes the first"
+    )

@@ -24,6 +24,8 @@ from beamwise.experiments.foreign_model import ForeignModel
 from beamwise.experiments.survival_report import (
     COMPARED,
     PAGE_FILE,
+    check_comparable,
+    check_page,
     compare_survival,
     diagnose,
     figures,
@@ -37,6 +39,7 @@ from beamwise.report.survival_tables import tables
 from beamwise.report.survival_text import findings
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.run import open_run
+from beamwise.training.run_data import RunData
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,15 @@ def report(request: SurvivalRequest, *, json: bool) -> None:
         ValueError: If something does not fit; before the first long search wherever that is known.
     """
     page = request.page
-    configs = {folder: _settings(folder, request) for folder in request.runs}
-    colours_of({str(folder): None for folder in [*request.runs, request.model] if folder})
-    for folder, config in configs.items():
-        _check(folder, config, request)
+    check_page(page)
+    configs = _settings(request)
+    colours_of(configs)
+    check_comparable(configs)
+    _check(configs, request)
     survivals: dict[str, Survival] = {}
-    for folder, config in configs.items():
-        with UserProgress(str(folder)) as progress:
-            survivals[str(folder)] = survival_report(
-                folder, request.split, config, data=request.data, progress=progress
-            )
-    if request.foreign is not None:
-        with UserProgress(str(request.model)) as progress:
-            survivals[str(request.model)] = _of_foreign(request.foreign, request, progress)
+    for name, config in configs.items():
+        with UserProgress(name) as progress:
+            survivals[name] = _measured(name, config, request, progress)
     if len(survivals) > 1 or request.html is not None:
         compare_survival(survivals, request.split, page)
     if json:
@@ -103,32 +102,60 @@ def report(request: SurvivalRequest, *, json: bool) -> None:
     message(f"open {page}")
 
 
-def _settings(run: Path, request: SurvivalRequest) -> SurvivalConfig:
-    own = read_config(RunConfig, run / CONFIG_FILE).evaluation
-    ours = settings_like(with_changes(own, request.changes))
-    return changed_config(ours, request.config, request.settings)
+def _settings(request: SurvivalRequest) -> dict[str, SurvivalConfig]:
+    """Of every run and of the foreign model, by their names."""
+    own = {
+        str(folder): read_config(RunConfig, folder / CONFIG_FILE).evaluation
+        for folder in request.runs
+    }
+    if request.foreign is not None:
+        name = str(request.model)
+        if name in own:
+            raise ValueError(f"{name} is given as a run and as --model: copy one into a new folder")
+        own[name] = request.foreign.run.config.evaluation
+    return {
+        name: changed_config(
+            settings_like(with_changes(evaluation, request.changes)),
+            request.config,
+            request.settings,
+        )
+        for name, evaluation in own.items()
+    }
 
 
-def _of_foreign(
-    foreign: ForeignModel, request: SurvivalRequest, progress: Callable[[int, int], None]
-) -> Survival:
-    own = settings_like(with_changes(foreign.run.config.evaluation, request.changes))
-    config = changed_config(own, request.config, request.settings)
-    return diagnose(foreign.run, foreign.data, request.split, config, progress)
-
-
-def _check(run: Path, config: SurvivalConfig, request: SurvivalRequest) -> None:
+def _check(configs: Mapping[str, SurvivalConfig], request: SurvivalRequest) -> None:
     """Refuse what cannot be reported on, and say what a reader of the report should know."""
-    opened = open_run(run, data=request.data)
-    config.widths_for(opened.catalog)
-    run_data = data_of(opened)
-    windows = part_of(run_data, request.split)
-    tell_if_unfinished(run)
-    if retired := num_retired_targets(run_data, windows):
+    if request.foreign is not None:
+        name = str(request.model)
+        configs[name].widths_for(request.foreign.run.catalog)
+        _tell_of_retired(name, request.foreign.data, request.split)
+    for folder in request.runs:
+        opened = open_run(folder, data=request.data)
+        configs[str(folder)].widths_for(opened.catalog)
+        data = data_of(opened)
+        tell_if_unfinished(folder)
+        _tell_of_retired(str(folder), data, request.split)
+
+
+def _tell_of_retired(name: str, data: RunData, split: str) -> None:
+    windows = part_of(data, split)
+    if retired := num_retired_targets(data, windows):
         message(
-            f"{run}: {retired:,} of {len(windows):,} targets are retired items, which no search "
+            f"{name}: {retired:,} of {len(windows):,} targets are retired items, which no search "
             "finds: they count as out-scored"
         )
+
+
+def _measured(
+    name: str,
+    config: SurvivalConfig,
+    request: SurvivalRequest,
+    progress: Callable[[int, int], None],
+) -> Survival:
+    foreign = request.foreign
+    if foreign is not None and name == str(request.model):
+        return diagnose(foreign.run, foreign.data, request.split, config, progress)
+    return survival_report(name, request.split, config, data=request.data, progress=progress)
 
 
 def _print(survivals: Mapping[str, Survival], split: str) -> None:

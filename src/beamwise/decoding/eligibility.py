@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,13 @@ class ListedItems:
         return ListedItems(self.items[users], self.only)
 
 
+def eligible_of(
+    eligible: Tensor | ListedItems | None, users: Int64[Tensor, " users"]
+) -> Tensor | ListedItems | None:
+    """What is eligible for some of the users, in the form in which it is given for all."""
+    return eligible if eligible is None or eligible.ndim == 1 else eligible[users]
+
+
 class Eligibility:
     """Eligible items of a batch of users, counted in the order of the leaves.
 
@@ -57,6 +65,15 @@ class Eligibility:
         if eligible is not None:
             running = eligible[..., catalog.leaf_items.long()].cumsum(-1, dtype=torch.int32)
             self._before = torch.nn.functional.pad(running, (1, 0))
+
+    def of_rows(self, rows: Int64[Tensor, " rows"]) -> Eligibility:
+        """That of some of the users, in this order; what is the same for all is not made again."""
+        some = copy(self)
+        if self._listed is not None:
+            some._listed = self._listed.of_rows(rows)
+        if self._by_item is not None and self._by_item.ndim == 2:
+            some._by_item, some._before = self._by_item[rows], self._before[rows]
+        return some
 
     @property
     def is_everything(self) -> bool:
@@ -110,6 +127,7 @@ class _Listed:
     def __init__(self, catalog: Catalog, listed: ListedItems) -> None:
         self.only = listed.only
         self._catalog = catalog
+        self._source = listed
         rows, columns = (listed.items >= 0).nonzero(as_tuple=True)
         items = listed.items[rows, columns]
         if catalog.retired is not None:  # eligible for nobody, listed or not
@@ -119,6 +137,10 @@ class _Listed:
         rows, items = self._items // catalog.num_items, self._items % catalog.num_items
         leaves = catalog.leaf_of_item[items].long()
         self._leaves = (rows * catalog.num_leaves + leaves).sort().values
+
+    def of_rows(self, rows: Int64[Tensor, " rows"]) -> _Listed:
+        """The lists of some of the users."""
+        return _Listed(self._catalog, self._source[rows])
 
     def num_below(
         self, rows: Int64[Tensor, " asked"], nodes: Int64[Tensor, " asked"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from beamwise.backbones.base import Backbone
 from beamwise.catalog import Catalog
-from beamwise.decoding.eligibility import ListedItems
+from beamwise.decoding.eligibility import ListedItems, eligible_of
 from beamwise.decoding.exact_search import MAX_PREFIXES, exact_search
 from beamwise.decoding.full_sort import full_sort
 from beamwise.decoding.results import SearchResult
@@ -42,8 +42,7 @@ def exact_ranking(
     if bool(found.exact.all()):
         return found
     users = (~found.exact).nonzero()[:, 0]
-    if eligible is not None and eligible.ndim == 2:
-        eligible = eligible[users]
-    best = full_sort(backbone, histories[users], catalog, top_k, mask, eligible)
+    theirs = eligible_of(eligible, users)
+    best = full_sort(backbone, histories[users], catalog, top_k, mask, theirs)
     both = best.num_scored + found.num_scored[users]
     return found.replaced(users, replace(best, num_scored=both))

@@ -1,4 +1,4 @@
-"""The same best leaves as a full sort, proved, at about the price of a beam search."""
+"""The same best leaves as a full sort, proved, as a rule at up to three beam searches' price."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ GROWTH, MOST_AT_ONCE = 8, 2**11
 most that it takes."""
 PREFIXES_AT_ONCE = 2**12
 """Open prefixes of the users that are searched on together."""
+PREFIXES_HELD, MOST_USERS = 2**15, 128
+"""Of the users of a chunk where no size is asked for: prefixes that their first beams may compute,
+8 KiB each in a Llama of the paper's size, so 256 MiB; and users."""
 
 
 @torch.no_grad()
@@ -45,7 +48,7 @@ def exact_search(
     *,
     beam_width: int | None = None,
     max_prefixes: int = MAX_PREFIXES,
-    chunk_size: int = 128,
+    chunk_size: int | None = None,
 ) -> SearchResult:
     """Find the `top_k` leaves that `full_sort` finds, and prove it; order and errors as there.
 
@@ -66,7 +69,8 @@ def exact_search(
             leaves less to prove.
         max_prefixes: Prefixes scored per user at most, and as many kept open: bounds work and
             memory. A user that needs more gets the best that was found, `exact` false.
-        chunk_size: Users searched at a time, at most; changes speed and memory only.
+        chunk_size: Users searched at a time; changes speed and memory only. Where not given, as
+            many as `PREFIXES_HELD` leaves room for, up to `MOST_USERS`.
 
     Returns:
         Among others `exact`: true where the result is proved.
@@ -79,24 +83,37 @@ def exact_search(
     for name, value in (
         ("beam_width", width), ("max_prefixes", max_prefixes), ("chunk_size", chunk_size)
     ):  # fmt: skip
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
+    if chunk_size is None:
+        held = min(width * catalog.num_levels, max_prefixes)
+        chunk_size = max(1, min(MOST_USERS, PREFIXES_HELD // held))
     done: list[Int64[Tensor, " users"]] = []
     found: list[SearchResult] = []
     with eval_mode(backbone), fast_cpu_products():
         for users in chunks_by_length(histories, chunk_size)[1]:
-            start = Frontier.after_beam(request, users, max_prefixes, width)
-            for some, result in _search(start, GROWTH * width):
+            parts = _search(Frontier.after_beam(request, users, max_prefixes, width), width)
+            for some, result in parts:
                 done.append(some)
                 found.append(result)
     return SearchResult.joined(found).rows(torch.cat(done).argsort())
 
 
-def _search(start: Frontier, width: int) -> Iterator[tuple[Int64[Tensor, " users"], SearchResult]]:
-    """The best open prefixes, more and more at once, until none is left; users as they are done."""
-    todo = [(start, width)]
-    while todo:
-        frontier, width = todo.pop()
+def _search(
+    frontier: Frontier, width: int
+) -> Iterator[tuple[Int64[Tensor, " users"], SearchResult]]:
+    """The best open prefixes, more and more at once, until none is left; users as they are done.
+
+    Where users are parted into groups, one group goes on to its end before the next begins: only
+    one at a time holds more than it began with.
+
+    Args:
+        frontier: After the first beam.
+        width: Of that.
+    """
+    todo: list[tuple[Frontier, int]] = []
+    while True:
+        width *= GROWTH
         num_open = frontier.num_open()
         is_done = num_open == 0
         rows = is_done.nonzero()[:, 0]
@@ -104,9 +121,11 @@ def _search(start: Frontier, width: int) -> Iterator[tuple[Int64[Tensor, " users
             yield frontier.users[rows], frontier.results(rows)
         order = num_open.argsort(stable=True)[len(rows) :]
         for rows in _alike(order, num_open[order]):
-            some = frontier.of_rows(rows)
-            some.advance(min(width, MOST_AT_ONCE))
-            todo.append((some, GROWTH * width))
+            todo.append((frontier.of_rows(rows), width))
+        if not todo:
+            return
+        frontier, width = todo.pop()
+        frontier.advance(min(width, MOST_AT_ONCE))
 
 
 def _alike(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -112,16 +112,15 @@ class Frontier:
         every = LeavesFound(
             found.rows, leaves, found.log_probs, self.best_dropped[rows], self.num_scored[rows]
         )
-        eligibility = eligibility_of(self.request, self.users[rows])
-        return rank_leaves(every, self.request.top_k, self.request.catalog, eligibility)
+        theirs = self.eligibility.of_rows(rows)
+        return rank_leaves(every, self.request.top_k, self.request.catalog, theirs)
 
     def of_rows(self, rows: Int64[Tensor, " rows"]) -> Frontier:
         """What is known and open of some users, in this order."""
-        users, num_rows = self.users[rows], len(self.users)
-        eligibility = eligibility_of(self.request, users)
+        num_rows, eligibility = len(self.users), self.eligibility.of_rows(rows)
         return Frontier(
             self.request,
-            users,
+            self.users[rows],
             self.max_prefixes,
             eligibility,
             None if self.scorer is None else self.scorer.of_rows(rows, eligibility),
@@ -180,7 +179,7 @@ def _in_order(parts: Sequence[Prefixes]) -> Prefixes:
     whole = Prefixes.joined(parts)
     if len(whole.rows) == 0:
         return whole
-    return _at(whole, (whole.rows * (int(whole.nodes.max()) + 1) + whole.nodes).argsort())
+    return whole.where((whole.rows * (int(whole.nodes.max()) + 1) + whole.nodes).argsort())
 
 
 def _of_rows(prefixes: Prefixes, rows: Int64[Tensor, " rows"], num_rows: int) -> Prefixes:
@@ -190,9 +189,4 @@ def _of_rows(prefixes: Prefixes, rows: Int64[Tensor, " rows"], num_rows: int) ->
     owners = new_row[prefixes.rows]
     places = (owners >= 0).nonzero()[:, 0]
     places = places[owners[places].argsort(stable=True)]
-    moved = _at(prefixes, places)
-    return Prefixes(owners[places], moved.parents, moved.tokens, moved.nodes, moved.log_probs)
-
-
-def _at(prefixes: Prefixes, places: Int64[Tensor, " places"]) -> Prefixes:
-    return Prefixes(*(getattr(prefixes, field.name)[places] for field in fields(prefixes)))
+    return replace(prefixes.where(places), rows=owners[places])

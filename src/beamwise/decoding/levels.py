@@ -31,8 +31,8 @@ class Prefixes:
     nodes: Int64[Tensor, " prefixes"]
     log_probs: Float[Tensor, " prefixes"]
 
-    def where(self, chosen: Bool[Tensor, " prefixes"]) -> Prefixes:
-        """Those chosen, in the same order."""
+    def where(self, chosen: Bool[Tensor, " prefixes"] | Int64[Tensor, " chosen"]) -> Prefixes:
+        """Those chosen: by a mask in the same order, by their positions in the order of these."""
         return Prefixes(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @classmethod
@@ -94,25 +94,28 @@ class PrefixScorer:
         self._cache: Any = None
         self._num_known = 0
 
-    def expand(self, prefixes: Prefixes, depth: int) -> Prefixes:
+    def expand(self, prefixes: Prefixes, depth: int | Int64[Tensor, " prefixes"]) -> Prefixes:
         """The children of `prefixes` that have something eligible below, with their scores.
 
         Args:
-            prefixes: All of one depth, none a leaf; their parents were expanded before.
-            depth: Tokens of each.
+            prefixes: None a leaf; their parents were expanded before.
+            depth: Tokens of all of them, or of each, >= 1 then.
 
         Raises:
             ValueError: If the backbone gives logits that are no distribution.
         """
+        is_one = isinstance(depth, int)
+        depths = torch.full_like(prefixes.nodes, depth) if is_one else depth
+        deepest = depth if is_one else self._catalog.num_levels - 1
         place = layout(prefixes.rows, len(self._context.lengths))
         known = self._num_known + place.columns
         lengths = self._context.lengths[place.rows]
         nodes = PrefixNodes(
             tokens=place.table(prefixes.tokens, -1),
             parents=place.table(prefixes.parents, -1),
-            depth=place.table(torch.full_like(prefixes.nodes, depth), -1),
+            depth=place.table(depths, -1),
             context_length=place.table(lengths, -1),
-            first_of_depth=(0,) * (depth + 1),
+            first_of_depth=(0,) * (deepest + 1),
         )
         hidden, self._cache = self._backbone.extend(self._context, nodes, self._cache)
         self._num_known += place.num_columns

@@ -12,15 +12,11 @@ from torch import Tensor
 from beamwise.backbones.base import eval_mode
 from beamwise.backbones.products import fast_cpu_products
 from beamwise.catalog import Catalog
+from beamwise.decoding.branches import eligibility_of
 from beamwise.decoding.eligibility import Eligibility
 from beamwise.decoding.levels import Prefixes, PrefixScorer, keep_best
 from beamwise.decoding.request import SearchRequest
-from beamwise.decoding.results import (
-    EXACTNESS_TOLERANCE,
-    LeavesFound,
-    SearchResult,
-    rank_leaves,
-)
+from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
 
 
 class Level(NamedTuple):
@@ -35,24 +31,17 @@ class Level(NamedTuple):
 
 
 @torch.no_grad()
-def search(
-    request: SearchRequest,
-    widths: Sequence[int],
-    chunk_size: int,
-    floors: Float[Tensor, " batch"] | None = None,
-) -> SearchResult:
+def search(request: SearchRequest, widths: Sequence[int], chunk_size: int) -> SearchResult:
     """Search for every user, keeping `widths[level]` prefixes after each level.
 
     Args:
         request: What is asked.
         widths: One a level.
         chunk_size: Users searched at a time.
-        floors: A log-probability that k leaves of the user are known to reach. What scores below it
-            by more than the tolerance is none of the best k and holds no place in the beam.
     """
     with eval_mode(request.backbone), fast_cpu_products():
         order, chunks = chunks_by_length(request.histories, chunk_size)
-        found = [_search_chunk(request, users, widths, floors) for users in chunks]
+        found = [_search_chunk(request, users, widths) for users in chunks]
     return SearchResult.joined(found).rows(order.argsort())
 
 
@@ -72,7 +61,6 @@ def beam_levels(
     users: Int64[Tensor, " users"],
     widths: Sequence[int],
     eligibility: Eligibility,
-    floors: Float[Tensor, " users"] | None = None,
 ) -> Iterator[Level]:
     """Search for some users at once, level by level until no prefix lives; see `search`.
 
@@ -88,9 +76,6 @@ def beam_levels(
     scorer = PrefixScorer(backbone, context, catalog, request.mask, eligibility)
     for depth, width in enumerate(widths):
         children = scorer.expand(prefixes, depth)
-        if floors is not None:
-            least = floors[children.rows] - EXACTNESS_TOLERANCE
-            children = children.where(children.log_probs >= least)
         is_leaf = catalog.is_leaf(children.nodes)
         prefixes, best_dropped = keep_best(children.where(~is_leaf), len(users), width)
         yield Level(children.where(is_leaf), prefixes, best_dropped)
@@ -99,17 +84,10 @@ def beam_levels(
 
 
 def _search_chunk(
-    request: SearchRequest,
-    users: Int64[Tensor, " users"],
-    widths: Sequence[int],
-    floors: Float[Tensor, " batch"] | None,
+    request: SearchRequest, users: Int64[Tensor, " users"], widths: Sequence[int]
 ) -> SearchResult:
-    catalog, eligible = request.catalog, request.eligible
-    if eligible is not None and eligible.ndim == 2:
-        eligible = eligible[users]
-    eligibility = Eligibility(catalog, eligible)
-    floors = None if floors is None else floors[users]
-    levels = list(beam_levels(request, users, widths, eligibility, floors))
+    catalog, eligibility = request.catalog, eligibility_of(request, users)
+    levels = list(beam_levels(request, users, widths, eligibility))
     return rank_leaves(leaves_of(levels, catalog, len(users)), request.top_k, catalog, eligibility)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import polars as pl
 import torch
-import torch.distributed as dist
 from jaxtyping import Int64
 from torch import Tensor
 
@@ -18,8 +17,10 @@ from beamwise.decoding import SearchResult, beam_search, exact_ranking
 from beamwise.evaluation.baselines import Baseline
 from beamwise.evaluation.evaluation import Evaluation, EvaluationConfig
 from beamwise.evaluation.metrics import metrics_at, metrics_of_ranks
+from beamwise.evaluation.processes import gather, place
 from beamwise.evaluation.survival import SurvivalCounts, count_survival
 from beamwise.evaluation.target_ranks import ItemOrder, target_ranks
+from beamwise.evaluation.targets import are_retired, leaf_sizes, targets_in
 from beamwise.sequences.windows import Windows
 
 _RANKS = ("leaf_rank", "first_item_rank", "item_rank")
@@ -109,20 +110,22 @@ def _on_all_processes(
     config: EvaluationConfig,
     progress: Callable[[int], None] | None,
 ) -> tuple[_Part, float]:
-    """All windows' results and the seconds they took; batches are dealt out to the processes."""
+    """All windows' results and the seconds of the slowest process; batches are dealt out."""
     if len(windows) == 0:
         raise ValueError("there are no windows to evaluate: give a split with at least one target")
     begin = time.perf_counter()
-    rank, num_processes = _place()
+    rank, num_processes = place()
     parts: list[_Part] = []
     for rows in _batches(windows, config.batch_size)[rank::num_processes]:
         parts.append(evaluate_batch(rows))
         if progress is not None:
             progress(len(rows))
-    parts, seconds = _gather(parts, time.perf_counter() - begin)
+    gathered = gather((parts, time.perf_counter() - begin))
+    parts = [part for theirs, _ in gathered for part in theirs]
     per_user = pl.concat([part.per_user for part in parts]).sort("row")
     assert len(per_user) == len(windows), "each window is counted once"
-    return _Part(per_user, sum((part.survival for part in parts), SurvivalCounts())), seconds
+    survival = sum((part.survival for part in parts), SurvivalCounts())
+    return _Part(per_user, survival), max(seconds for _, seconds in gathered)
 
 
 def _batches(windows: Windows, batch_size: int) -> list[Int64[Tensor, " rows"]]:
@@ -139,12 +142,12 @@ def _evaluate_batch(
     config: EvaluationConfig,
 ) -> _Part:
     histories = windows.histories(rows).to(catalog.device)
-    targets = _checked_targets(windows, rows, catalog).to(catalog.device)
+    targets = targets_in(catalog, windows, rows).to(catalog.device)
     target_leaves = catalog.leaf_of_item[targets].long()
-    sizes = _leaf_sizes(catalog)
+    sizes = leaf_sizes(catalog)
     target_sizes = sizes[target_leaves]
-    if catalog.retired is not None:  # no search returns a leaf of this number
-        target_leaves = target_leaves.masked_fill(catalog.retired[targets], catalog.num_leaves)
+    nowhere = catalog.num_leaves  # no search returns a leaf of this number
+    target_leaves = target_leaves.masked_fill(are_retired(catalog, targets), nowhere)
     top_k, mask = config.ks[-1], config.mask
     beam = beam_search(backbone, histories, catalog, config.beam_width, top_k, mask)
     columns = {
@@ -171,10 +174,10 @@ def _rank_batch(
     order: ItemOrder,
     ks: tuple[int, ...],
 ) -> _Part:
-    targets = _checked_targets(windows, rows, catalog)
+    targets = targets_in(catalog, windows, rows)
     found = target_ranks(baseline.scores(windows.histories(rows)), targets.numpy(), order)
     leaf_ranks, item_ranks = (torch.from_numpy(ranks) for ranks in found)
-    sizes = _leaf_sizes(catalog)[catalog.leaf_of_item[targets.to(catalog.device)].long()]
+    sizes = leaf_sizes(catalog)[catalog.leaf_of_item[targets.to(catalog.device)].long()]
     columns = {
         "row": rows,
         "target": targets,
@@ -193,18 +196,6 @@ def _table(columns: dict[str, Tensor]) -> pl.DataFrame:
     return table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks)
 
 
-def _checked_targets(
-    windows: Windows, rows: Int64[Tensor, " rows"], catalog: Catalog
-) -> Int64[Tensor, " rows"]:
-    targets = windows.targets(rows)
-    if int(targets.max()) >= catalog.num_items:
-        raise ValueError(
-            f"a target has item index {int(targets.max())}, the catalog has items "
-            f"0..{catalog.num_items - 1}: use the catalog that the windows were made with"
-        )
-    return targets
-
-
 def _ranked(
     result: SearchResult,
     target_leaves: Int64[Tensor, " batch"],
@@ -219,14 +210,6 @@ def _ranked(
     )
 
 
-def _leaf_sizes(catalog: Catalog) -> Int64[Tensor, " leaves"]:
-    """Items of each leaf that can be recommended: 0 where all are retired."""
-    if catalog.retired is None:
-        return catalog.leaf_item_start.diff().long()
-    kept = catalog.leaf_of_item[~catalog.retired].long()
-    return torch.bincount(kept, minlength=catalog.num_leaves)
-
-
 def _summarise(per_user: pl.DataFrame) -> dict[str, float | int]:
     described = {"row", "target", "leaf_size"}
     averaged = [
@@ -234,20 +217,3 @@ def _summarise(per_user: pl.DataFrame) -> dict[str, float | int]:
     ]
     means = per_user.select(pl.col(averaged).cast(pl.Float64).mean()).row(0, named=True)
     return {"users": len(per_user), **means}
-
-
-def _place() -> tuple[int, int]:
-    """This process's rank, and how many processes there are."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
-def _gather(parts: list[_Part], seconds: float) -> tuple[list[_Part], float]:
-    """All processes' parts, and the longest of their times."""
-    _, num_processes = _place()
-    if num_processes == 1:
-        return parts, seconds
-    gathered: list[tuple[list[_Part], float]] = [([], 0.0)] * num_processes
-    dist.all_gather_object(gathered, (parts, seconds))
-    return [part for theirs, _ in gathered for part in theirs], max(s for _, s in gathered)

@@ -88,7 +88,8 @@ class WidthCounts:
     """What a beam of one width keeps and loses; counts add up over groups of users.
 
     Lists have an entry a level, as `ScoredTree` numbers them; after the last level is among the
-    results.
+    results. A beam narrower than K returns as many results as it is wide: its outcomes and proofs
+    are about those, so that reports do not set them beside the others.
     """
 
     width: int

@@ -16,6 +16,11 @@ AGREEMENT = 0.98
 """Share of users whose real and simulated results must be the same leaves. Rounding of fp32 may
 swap leaves that score within a millionth; where more differ, something is wrong."""
 
+BELOW_K = (
+    "outcomes", "kept_leaves", "retention", "pruned_at", "outscored_at", "exact", "exact_share"
+)  # fmt: skip
+"""What is not told of a beam that is too narrow for K results."""
+
 
 @dataclass(frozen=True)
 class LevelFigures:
@@ -68,7 +73,7 @@ class Survival:
 
     @property
     def unreachable(self) -> int:
-        """Targets that no search could find: retired items. They count as out-scored."""
+        """Targets that no search finds: retired or of probability zero; they are out-scored."""
         return self.users - int(self.per_user["reachable"].sum())
 
     @property
@@ -80,6 +85,19 @@ class Survival:
     def beam(self) -> WidthCounts:
         """The counts of the beam in question."""
         return self.of_width(self.config.beam_width)
+
+    @property
+    def wide_enough(self) -> tuple[WidthCounts, ...]:
+        """The widths that return K results, ascending.
+
+        A narrower beam returns fewer, so that what it lost of the K best, and whether its results
+        are proved, would not say the same: reports leave that out.
+        """
+        return tuple(each for each in self.widths if self.is_wide_enough(each))
+
+    def is_wide_enough(self, counts: WidthCounts) -> bool:
+        """Whether a beam of this width returns K results."""
+        return counts.width >= self.config.top_k
 
     def of_width(self, width: int) -> WidthCounts:
         """The counts of a beam that was measured."""
@@ -111,7 +129,7 @@ class Survival:
         """The least width that loses no quality worth naming, and the least that loses no leaf."""
         k, tolerance = self.config.top_k, self.config.tolerance
         metrics = (f"recall@{k}", f"ndcg@{k}")
-        wide = [each for each in self.widths if each.width >= k]
+        wide = self.wide_enough
 
         def is_close(each: WidthCounts) -> bool:
             return all(
@@ -135,18 +153,25 @@ class Survival:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the rows of users, as plain values."""
+        """Everything but the rows of users, as plain values.
+
+        Of a width below K, what compares its results with the K best is None (`BELOW_K`).
+        """
         return {
             "users": self.users,
             "unreachable": self.unreachable,
             "levels": [asdict(level) for level in self.levels()],
-            "widths": [
-                _width_as_dict(each, self.times.get(str(each.width))) for each in self.widths
-            ],
+            "widths": [self._width_as_dict(each) for each in self.widths],
             "exact": {"metrics": self.exact, "time": _time_as_dict(self.times.get("exact"))},
             "advice": asdict(self.advice()),
             "disagreeing": self.disagreeing(),
         }
+
+    def _width_as_dict(self, counts: WidthCounts) -> dict[str, Any]:
+        content = _counts_as_dict(counts, self.times.get(str(counts.width)))
+        if self.is_wide_enough(counts):
+            return content
+        return content | dict.fromkeys(BELOW_K)
 
 
 def _least(holds: Sequence[bool], widths: Sequence[WidthCounts]) -> int | None:
@@ -165,7 +190,7 @@ def _distribution(values: np.ndarray) -> dict[str, float]:
     return {"mean": float(values.mean())} | named
 
 
-def _width_as_dict(counts: WidthCounts, time: SearchTime | None) -> dict[str, Any]:
+def _counts_as_dict(counts: WidthCounts, time: SearchTime | None) -> dict[str, Any]:
     users = counts.outcomes.users
     content = asdict(counts)
     content["outcomes"] = {"counts": asdict(counts.outcomes), "shares": counts.outcomes.shares()}

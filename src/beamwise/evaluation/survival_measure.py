@@ -25,8 +25,9 @@ from beamwise.evaluation.survival_targets import (
     margins,
     target_places,
 )
-from beamwise.evaluation.survival_times import search_times
+from beamwise.evaluation.survival_times import search_times, spread_evenly
 from beamwise.evaluation.survival_tree import ScoredTree
+from beamwise.evaluation.targets import are_retired, leaf_sizes, targets_in
 from beamwise.sequences.windows import Windows
 
 
@@ -76,7 +77,7 @@ def measure_survival(
     """
     widths = config.widths_for(catalog)
     rows = _chosen(windows, config.max_users)
-    _check_targets(windows, rows, catalog)
+    targets_in(catalog, windows, rows)  # before any work
     rank, num_processes = place()
     batches = _batches(windows, rows, catalog, config)[rank::num_processes]
     parts, done, total = [], 0, sum(len(batch) for batch in batches)
@@ -100,18 +101,7 @@ def measure_survival(
 def _chosen(windows: Windows, max_users: int | None) -> Int64[Tensor, " rows"]:
     if len(windows) == 0:
         raise ValueError("there are no windows to report on: give a split with a target")
-    if max_users is None or max_users >= len(windows):
-        return torch.arange(len(windows))
-    return torch.arange(max_users) * len(windows) // max_users
-
-
-def _check_targets(windows: Windows, rows: Int64[Tensor, " rows"], catalog: Catalog) -> None:
-    highest = int(windows.targets(rows).max())
-    if highest >= catalog.num_items:
-        raise ValueError(
-            f"a target has item index {highest}, the catalog has items "
-            f"0..{catalog.num_items - 1}: use the catalog that the windows were made with"
-        )
+    return spread_evenly(max_users or len(windows), len(windows))
 
 
 def _batches(
@@ -144,13 +134,8 @@ def _measure(
 def _batch(tree: ScoredTree, targets: Int64[Tensor, " batch"], config: SurvivalConfig) -> _Batch:
     catalog = tree.catalog
     leaves = catalog.leaf_of_item[targets].long()
-    is_retired = torch.zeros_like(targets, dtype=torch.bool)
-    sizes = catalog.leaf_item_start.diff().long()
-    if catalog.retired is not None:
-        is_retired = catalog.retired[targets]
-        kept = catalog.leaf_of_item[~catalog.retired].long()
-        sizes = torch.bincount(kept, minlength=catalog.num_leaves)
-    places = target_places(tree, leaves, ~is_retired)
+    sizes = leaf_sizes(catalog)
+    places = target_places(tree, leaves, ~are_retired(catalog, targets))
     findable = leaves.masked_fill(~places.reachable, catalog.num_leaves)
     best = tree.best_leaves(config.top_k)[0]
     return _Batch(tree, places, findable, sizes[leaves].clamp(min=1), sizes, best, config)

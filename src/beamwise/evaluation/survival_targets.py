@@ -22,14 +22,16 @@ class TargetPlaces:
     nodes: Int64[Tensor, "batch levels"]
     """The target's prefix of each length; where it is shorter, the whole target."""
     reachable: Bool[Tensor, " batch"]
-    """Whether a search without limits finds the target: it is in the tree and not retired."""
+    """Whether a search without limits finds the target: neither is it retired, nor is its
+    probability zero."""
     competes: Bool[Tensor, "batch levels"]
     ranks: Int64[Tensor, "batch levels"]
     """1 is the best; of equal scores the lower node is first. -1 where the target does not
     compete."""
     token_ranks: Int64[Tensor, "batch levels"]
     """Rank of the target's token among the tokens that may follow its own true prefix; -1 past the
-    target's end."""
+    target's end. Below the last level a token that ends an item holds no place in a beam, so it
+    counts only in the rank of a token that ends one too."""
 
 
 def target_places(
@@ -85,9 +87,13 @@ def _rank(
 def _token_rank(
     tree: ScoredTree, level: int, nodes: Int64[Tensor, " batch"]
 ) -> Int64[Tensor, " batch"]:
-    """Rank among the children of the node's own parent; any value past the target's end."""
+    """Rank among the children of the node's own parent; any value past the target's end.
+
+    A leaf takes no place from a node that is none, and at the last level there are leaves only.
+    """
     part = tree.nodes_of(level)
     siblings = tree.parents[part] == tree.parents[nodes][:, None]
+    siblings &= ~tree.is_leaf[part] | tree.is_leaf[nodes][:, None]
     table = tree.scores[:, part].masked_fill(~siblings, -torch.inf)
     return _place_of(table, (nodes - part.start).clamp(0, table.shape[1] - 1))
 

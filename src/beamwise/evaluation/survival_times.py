@@ -11,14 +11,14 @@ from torch import Tensor
 
 from beamwise.backbones.base import Backbone
 from beamwise.catalog import Catalog
-from beamwise.decoding import SearchResult, beam_search, exact_search, node_log_probs
+from beamwise.decoding import SearchResult, beam_search, exact_ranking, node_log_probs
 from beamwise.evaluation.processes import gather, place
 from beamwise.evaluation.survival_counts import SearchTime, SurvivalConfig
 from beamwise.evaluation.survival_tree import ScoredTree
 from beamwise.sequences.windows import Windows
 
 EXACT = "exact"
-"""Stands for the exact search among widths."""
+"""Stands for the exact ranking among widths."""
 ROUNDS = 2
 """Times that every search is run; the quickest counts."""
 
@@ -33,14 +33,14 @@ def search_times(
     config: SurvivalConfig,
     widths: Sequence[int],
 ) -> dict[str, SearchTime]:
-    """Time a beam of every width and the exact search, by width or "exact".
+    """Time a beam of every width and the exact ranking, by width or "exact".
 
+    The exact ranking counts with all that its proofs take, a full sort where they take too long.
     Users are spread evenly and dealt out to the processes. A first search outside the measurement
     warms caches; then every search is run `ROUNDS` times, in turns.
     """
     rank, num_processes = place()
-    step = max(1, len(rows) // config.timed_users)
-    mine = rows[::step][: config.timed_users][rank::num_processes]
+    mine = rows[spread_evenly(config.timed_users, len(rows))][rank::num_processes]
     if len(mine) == 0:
         times = {name: SearchTime() for name in (*map(str, widths), EXACT)}
     else:
@@ -48,6 +48,12 @@ def search_times(
         times = _times(backbone, histories, catalog, config, widths)
     gathered = gather(times)
     return {name: sum((each[name] for each in gathered), SearchTime()) for name in times}
+
+
+def spread_evenly(count: int, total: int) -> Int64[Tensor, " chosen"]:
+    """So many of 0..total - 1, ascending and evenly spread; all where there are no more."""
+    count = min(count, total)
+    return torch.arange(count) * total // count
 
 
 def _times(
@@ -58,7 +64,7 @@ def _times(
     widths: Sequence[int],
 ) -> dict[str, SearchTime]:
     searches = {str(width): _beam(backbone, histories, catalog, config, width) for width in widths}
-    searches[EXACT] = lambda: exact_search(backbone, histories, catalog, config.top_k, config.mask)
+    searches[EXACT] = lambda: exact_ranking(backbone, histories, catalog, config.top_k, config.mask)
     next(iter(searches.values()))()
     seconds = dict.fromkeys(searches, float("inf"))
     results: dict[str, SearchResult] = {}

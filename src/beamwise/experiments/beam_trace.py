@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int64
@@ -90,5 +90,4 @@ def _levels(
 
 
 def _best_first(prefixes: Prefixes) -> Prefixes:
-    order = prefixes.log_probs.sort(descending=True, stable=True).indices
-    return Prefixes(*(getattr(prefixes, field.name)[order] for field in fields(Prefixes)))
+    return prefixes.where(prefixes.log_probs.sort(descending=True, stable=True).indices)

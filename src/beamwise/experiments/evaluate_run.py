@@ -21,7 +21,9 @@ from beamwise.evaluation import (
     evaluate_windows,
 )
 from beamwise.evaluation.evaluation import SUMMARY_FILE
+from beamwise.evaluation.targets import are_retired
 from beamwise.sequences.windows import Windows
+from beamwise.training.checkpoint import read_progress
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
@@ -67,7 +69,7 @@ def evaluate(
     )
     evaluation = replace(
         evaluation,
-        per_user=_named(evaluation.per_user, run_data, windows),
+        per_user=with_ids(evaluation.per_user, run_data, windows),
         data=None if data is None else str(Path(data).resolve()),
     )
     if accelerator.is_main_process:
@@ -110,7 +112,7 @@ def evaluate_baselines(
         evaluation = evaluate_baseline(
             baseline, windows, run_data.catalog, config or opened.config.evaluation, advance
         )
-        per_user = _named(evaluation.per_user, run_data, windows)
+        per_user = with_ids(evaluation.per_user, run_data, windows)
         evaluations[name] = replace(evaluation, per_user=per_user)
     return evaluations
 
@@ -153,10 +155,36 @@ def check_result_folder(run: Path, split: Split, data: Path | None) -> None:
 
 def num_retired_targets(data: RunData, windows: Windows) -> int:
     """Targets that the catalog has retired: nothing recommends them, so they count as misses."""
-    if data.catalog.retired is None:
-        return 0
     targets = windows.targets(torch.arange(len(windows)))
-    return int(data.catalog.retired.cpu()[targets.cpu()].sum())
+    return int(are_retired(data.catalog, targets).sum())
+
+
+def with_ids(per_user: pl.DataFrame, data: RunData, windows: Windows) -> pl.DataFrame:
+    """The same rows with the data's own ids of user and target.
+
+    Args:
+        per_user: Has `row`, the number of the window, and `target`, an item index.
+        data: Whose ids.
+        windows: Of that data.
+    """
+    users = windows.users[torch.from_numpy(per_user["row"].to_numpy().copy())]
+    return per_user.with_columns(
+        user_id=data.user_ids.gather(users.numpy()),
+        item_id=data.catalog.item_ids.gather(per_user["target"]),
+    )
+
+
+def unfinished_epoch(run: Path) -> int | None:
+    """The epoch, from 1, in which the run's training stopped before its end.
+
+    None where it came to its end, and where its folder does not say: there is no run, or only its
+    best weights were kept.
+
+    Raises:
+        ValueError: If the last checkpoint is damaged.
+    """
+    progress = read_progress(run / "checkpoint")
+    return None if not progress or progress.get("finished") else progress["epoch"] + 1
 
 
 def data_of(run: Run) -> RunData:
@@ -202,15 +230,6 @@ def _counting(progress: Callable[[int, int], None] | None, total: int) -> Callab
 
 def _path(folder: Path | str | None) -> Path | None:
     return None if folder is None else Path(folder)
-
-
-def _named(per_user: pl.DataFrame, data: RunData, windows: Windows) -> pl.DataFrame:
-    """The same rows with the data's own ids of user and target."""
-    users = windows.users[torch.from_numpy(per_user["row"].to_numpy().copy())]
-    return per_user.with_columns(
-        user_id=data.user_ids.gather(users.numpy()),
-        item_id=data.catalog.item_ids.gather(per_user["target"]),
-    )
 
 
 def with_changes(config: EvaluationConfig, changes: Mapping[str, Any]) -> EvaluationConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 import torch
@@ -113,8 +113,7 @@ class LevelDescriber:
     def _prefix(self, index: int, scored: _Scored) -> InspectedPrefix:
         catalog, node = self._catalog, scored.node
         leaf = int(catalog.leaf_start[node])
-        first = int(catalog.leaf_item_start[leaf])
-        stop = int(catalog.leaf_item_start[int(catalog.leaf_stop[node])])
+        below = self._items_below(node)
         tokens = tuple(catalog.leaf_tokens[leaf, : index + 1].tolist())
         return InspectedPrefix(
             node=node,
@@ -124,8 +123,8 @@ class LevelDescriber:
             log_prob=scored.log_prob,
             rank=scored.rank,
             state=scored.state,
-            num_items=stop - first,
-            examples=self.items(self._examples(node, range(first, stop))),
+            num_items=len(below),
+            examples=self.items(self._examples(node, below)),
             exact_ranks=tuple(self._ranks_below.get(node, ())),
             is_target=node in self._target_path,
         )
@@ -138,13 +137,21 @@ class LevelDescriber:
         firsts = range(NUM_SPECIAL_TOKENS, NUM_SPECIAL_TOKENS + num_codes * size, size)
         return tuple(token - first for token, first in zip(tokens, firsts, strict=False))
 
-    def _examples(self, node: int, places: range) -> list[int]:
-        """Items below a node: the target, the exact search's, then any."""
+    def _items_below(self, node: int) -> Int64[Tensor, " items"]:
+        """Items that the catalog has not retired, in the order of their leaves."""
+        catalog = self._catalog
+        first = int(catalog.leaf_item_start[int(catalog.leaf_start[node])])
+        stop = int(catalog.leaf_item_start[int(catalog.leaf_stop[node])])
+        items = catalog.leaf_items[first:stop].long()
+        return items if catalog.retired is None else items[~catalog.retired[items]]
+
+    def _examples(self, node: int, below: Int64[Tensor, " items"]) -> list[int]:
+        """Some of the items below a node: the target, the exact search's, then any."""
         target = self._found.target
-        mine = [target] if target is not None and node in self._target_path else []
+        mine = [target] if target is not None and bool((below == target).any()) else []
         exact = [self._exact_items[rank - 1] for rank in self._ranks_below.get(node, ())]
         # so many that the named ones among them leave enough
-        others = self._catalog.leaf_items[places.start : places.stop][: 2 * EXAMPLES].tolist()
+        others = below[: 2 * EXAMPLES].tolist()
         return list(dict.fromkeys([*mine, *exact, *others]))[:EXAMPLES]
 
     def _target_at(self, index: int) -> TargetAtLevel | None:
@@ -162,11 +169,16 @@ class LevelDescriber:
         placed = [each.log_prob for each in rivals if each.state in SURVIVE]
         is_full = len(placed) < len(rivals)
         return TargetAtLevel(
-            state="lost before" if found is None else found.state,
+            state="lost before" if found is None else self._state_of_target(found),
             log_prob=log_prob,
             rank=found.rank if found else 1 + sum(each.log_prob > log_prob for each in rivals),
             margin=log_prob - min(placed) if is_full and placed else None,
         )
+
+    def _state_of_target(self, found: _Scored) -> PrefixState | Literal["crowded out"]:
+        returns = self._found.beam.items[0].tolist()
+        is_there = found.state != "returned" or self._found.target in returns
+        return found.state if is_there else "crowded out"
 
     def _lost_at(self, item: int) -> int | None:
         for index, node in enumerate(self._path(item)):

@@ -18,6 +18,8 @@ from beamwise.config import Config
 from beamwise.decoding import beam_search, exact_search, node_log_probs
 from beamwise.decoding.request import SearchRequest, widths_by_level
 from beamwise.evaluation.evaluation import BeamWidth
+from beamwise.evaluation.survival_targets import target_places
+from beamwise.evaluation.survival_tree import ScoredTree
 from beamwise.experiments.beam_trace import path_log_probs, trace_beam
 from beamwise.experiments.evaluate_run import data_of, part_of
 from beamwise.experiments.inspected_levels import Found, LevelDescriber, codebook_size_of
@@ -152,13 +154,13 @@ def _question_of_history(run: Run, config: InspectionConfig) -> Question:
 
 
 def _follow(run: Run, question: Question, config: InspectionConfig) -> Inspection:
-    catalog, own = run.catalog, run.config.evaluation
+    catalog, settings, own = run.catalog, run.config.data, run.config.evaluation
     backbone = cast(Backbone, run.backbone)
     width = config.beam_width or own.beam_width
     mask = config.mask or own.mask
     widths, last = widths_by_level(width, None, catalog)
     top_k = config.top_k or min(last, catalog.num_items)
-    read = question.history[-run.config.data.max_history :]
+    read = question.history[-settings.max_history :]
     histories = torch.full((1, max(1, len(read))), -1)
     histories[0, : len(read)] = read
     histories = histories.to(catalog.device)
@@ -181,6 +183,8 @@ def _follow(run: Run, question: Question, config: InspectionConfig) -> Inspectio
         split=question.split,
         history=describer.items(read.tolist()),
         num_unread=len(question.history) - len(read),
+        max_history=settings.max_history,
+        splitting=settings.split.name,
         skipped=question.skipped,
         target=None if question.target is None else describer.items([question.target])[0],
         target_retired=is_retired,
@@ -201,15 +205,13 @@ def _follow(run: Run, question: Question, config: InspectionConfig) -> Inspectio
 
 
 def _rank_of_target(request: SearchRequest, target: int | None) -> int | None:
-    """1 + the leaves that score higher, or as high and stand before it."""
+    """The target's place among all leaves; None where it has no probability."""
     catalog = request.catalog
     if target is None or catalog.num_nodes > NODES_RANKED:
         return None
-    scores = node_log_probs(request.backbone, request.histories, catalog, request.mask)[0]
-    depth = (catalog.leaf_nodes >= 0).sum(dim=1, keepdim=True) - 1
-    of_leaves = scores[catalog.leaf_nodes.long().gather(1, depth)[:, 0]]
-    leaf = int(catalog.leaf_of_item[target])
-    mine = of_leaves[leaf]
-    if not bool(mine.isfinite()):
-        return None
-    return 1 + int((of_leaves > mine).sum()) + int((of_leaves[:leaf] == mine).sum())
+    scores = node_log_probs(request.backbone, request.histories, catalog, request.mask)
+    leaf = catalog.leaf_of_item[[target]].long()
+    is_there = torch.ones_like(leaf, dtype=torch.bool)
+    places = target_places(ScoredTree(catalog, scores), leaf, is_there)
+    rank = int(places.ranks[0, -1])
+    return rank if rank > 0 else None

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from accelerate import Accelerator
 
 from beamwise.backbones.base import Backbone
@@ -17,15 +16,22 @@ from beamwise.evaluation import EvaluationConfig
 from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.evaluation.survival_figures import Survival
 from beamwise.evaluation.survival_measure import measure_survival
-from beamwise.experiments.evaluate_run import Split, data_of, part_of, result_folder
+from beamwise.experiments.evaluate_run import (
+    Split,
+    data_of,
+    part_of,
+    result_folder,
+    unfinished_epoch,
+    with_ids,
+)
 from beamwise.report.survival_page import survival_page
 from beamwise.report.survival_plot import plot_report
-from beamwise.training.checkpoint import read_progress
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
 FIGURES_FILE, USERS_FILE = "survival.json", "survival.parquet"
 PICTURE_FILE, PAGE_FILE = "survival.png", "survival.html"
+PICTURE_SUFFIX = ".png"
 COMPARED = "survival-compared"
 """Stem of the picture and the page of several runs, in the first one's folder."""
 Progress = Callable[[int, int], None]
@@ -62,7 +68,7 @@ def survival_report(
     survival = diagnose(opened, data_of(opened), split, config, progress)
     if accelerator.is_main_process:
         facts = {"run": str(run), "split": split, "data": None if other is None else str(other)}
-        facts["unfinished"] = is_unfinished(opened.folder)
+        facts["unfinished"] = unfinished_epoch(opened.folder) is not None
         save_report(result_folder(opened.folder, split, other), survival, facts)
     return survival
 
@@ -90,12 +96,7 @@ def diagnose(
     config = config or settings_like(run.config.evaluation)
     backbone = cast(Backbone, run.backbone)
     survival = measure_survival(backbone, windows, run.catalog, config, progress)
-    rows = torch.from_numpy(survival.per_user["row"].to_numpy().copy())
-    named = survival.per_user.with_columns(
-        user_id=data.user_ids.gather(windows.users[rows].numpy()),
-        item_id=data.catalog.item_ids.gather(survival.per_user["target"]),
-    )
-    return replace(survival, per_user=named)
+    return replace(survival, per_user=with_ids(survival.per_user, data, windows))
 
 
 def settings_like(evaluation: EvaluationConfig) -> SurvivalConfig:
@@ -117,14 +118,49 @@ def settings_like(evaluation: EvaluationConfig) -> SurvivalConfig:
     )
 
 
-def is_unfinished(run: Path) -> bool:
-    """Whether the run's training stopped before its end; False where its folder does not say.
+def check_comparable(configs: Mapping[str, SurvivalConfig]) -> None:
+    """Refuse to put reports on different searches side by side; their masks may differ.
+
+    Args:
+        configs: The settings of each report, by the name of the model.
 
     Raises:
-        ValueError: If the checkpoint is damaged.
+        ValueError: If the widths of the beams or the numbers of results differ.
     """
-    progress = read_progress(run / "checkpoint")
-    return bool(progress) and not progress.get("finished", False)
+    asked = {
+        "beam_width": ({name: c.beam_width for name, c in configs.items()}, "--beam-width 20"),
+        "the last of ks": ({name: c.top_k for name, c in configs.items()}, "--set ks=[5,10,20]"),
+    }
+    for setting, (values, option) in asked.items():
+        if len(set(values.values())) > 1:
+            found = ", ".join(f"{name} has {value}" for name, value in values.items())
+            raise ValueError(
+                f"reports side by side need the same search, and {setting} differs: {found}: give "
+                f"all of them one, as {option}"
+            )
+
+
+def check_page(page: Path) -> None:
+    """Refuse a page that cannot be written, or that its own picture would overwrite.
+
+    Raises:
+        ValueError: If the page or its picture is a folder, the page has the name of the picture, or
+            something above it is no folder.
+    """
+    if page.is_dir():
+        raise ValueError(f"{page} is a folder: name a file, as {page / PAGE_FILE}")
+    if page.suffix.lower() == PICTURE_SUFFIX:
+        raise ValueError(
+            f"{page} is the name of the page's picture, which goes beside it: name the page .html"
+        )
+    if page.with_suffix(PICTURE_SUFFIX).is_dir():
+        raise ValueError(
+            f"{page.with_suffix(PICTURE_SUFFIX)} is a folder, and the name of the page's picture: "
+            f"name the page otherwise than {page.name}"
+        )
+    for folder in page.parents:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is no folder, so {page} cannot be written: name another")
 
 
 def save_report(folder: Path, survival: Survival, facts: Mapping[str, Any]) -> None:
@@ -164,9 +200,12 @@ def compare_survival(survivals: Mapping[str, Survival], split: str, page: Path) 
         The picture.
 
     Raises:
-        ValueError: If there are no models, or more than colours to tell them apart.
+        ValueError: If there are no models, or more than colours to tell them apart, or they were
+            asked of different searches, or the page cannot be written.
     """
-    picture = page.with_suffix(".png")
+    check_page(page)
+    check_comparable({name: survival.config for name, survival in survivals.items()})
+    picture = page.with_suffix(PICTURE_SUFFIX)
     if Accelerator().is_main_process:
         shown = short_names(survivals)
         text = survival_page(shown, title_of(shown, split))
@@ -177,12 +216,21 @@ def compare_survival(survivals: Mapping[str, Survival], split: str, page: Path) 
 
 
 def short_names(survivals: Mapping[str, Survival]) -> dict[str, Survival]:
-    """Names that are paths, without the folder that all of them are in."""
+    """Names that are paths, without the folder that all of them are in.
+
+    As they are where that would leave nothing of one, or the same of two. Where masks differ, with
+    each model's own.
+    """
     names = list(survivals)
     if len(names) < 2:
         return dict(survivals)
     shared = os.path.commonpath([os.path.abspath(name) for name in names])
     short = [os.path.relpath(os.path.abspath(name), shared) for name in names]
+    if os.curdir in short or len(set(short)) < len(short):
+        short = names
+    masks = [survival.config.mask for survival in survivals.values()]
+    if len(set(masks)) > 1:
+        short = [f"{name} (mask {mask})" for name, mask in zip(short, masks, strict=True)]
     return dict(zip(short, survivals.values(), strict=True))
 
 

@@ -53,7 +53,9 @@ class InspectedPrefix:
 class TargetAtLevel:
     """How the target's prefix stands against the prefixes that the beam scored."""
 
-    state: PrefixState | Literal["lost before"]
+    state: PrefixState | Literal["lost before", "crowded out"]
+    """That of its prefix; or the beam had lost it before; or its tokens are returned, but with
+    other items, since some tokens stand for several and these fill the places."""
     log_prob: float
     rank: int
     """1 + competitors that score higher, also where the beam had lost it before and did not score
@@ -110,6 +112,10 @@ class Inspection:
     """What the model read, in time order."""
     num_unread: int
     """Older items of the history, which no model reads."""
+    max_history: int
+    """Most recent items of a history that the model reads."""
+    splitting: str
+    """How the data were parted into training and targets, as "leave-one-out"."""
     skipped: tuple[str, ...]
     """Unknown ids left out of the history given."""
     target: InspectedItem | None
@@ -137,6 +143,11 @@ class Inspection:
     def target_result(self) -> InspectedResult | None:
         """The target where one of the searches returns it."""
         return next((result for result in self.results if result.is_target), None)
+
+    @property
+    def is_crowded_out(self) -> bool:
+        """Whether the beam returns the target's tokens, but other items in its place."""
+        return any(level.target and level.target.state == "crowded out" for level in self.levels)
 
     @property
     def lost_at(self) -> InspectedLevel | None:

@@ -49,7 +49,8 @@ def inspection_page(inspection: Inspection) -> str:
 def _title(inspection: Inspection) -> str:
     if inspection.user_id is None:
         return "The beam for a history"
-    return f"The beam for user {inspection.user_id}, {inspection.split} target"
+    target = f"{inspection.split} target, {inspection.splitting}"
+    return f"The beam for user {inspection.user_id}, {target}"
 
 
 def _facts(inspection: Inspection) -> str:
@@ -62,7 +63,8 @@ def _facts(inspection: Inspection) -> str:
     if inspection.skipped:
         facts["unknown, left out"] = escape(", ".join(inspection.skipped))
     items = "".join(f"<li>{item}</li>" for item in read) or "<li>nothing: a new user</li>"
-    summary = f"<summary>{len(read):,} items, the oldest first</summary>"
+    most = f"{inspection.max_history:,} at most are read"
+    summary = f"<summary>{len(read):,} items, the oldest first; {most}</summary>"
     facts[f"history{unread}"] = f"<details>{summary}<ol>{items}</ol></details>"
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
     return f"<dl>{rows}</dl>"

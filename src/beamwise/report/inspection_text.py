@@ -62,14 +62,14 @@ def level_title(level: InspectedLevel, num_levels: int) -> str:
 def target_line(target: TargetAtLevel) -> str:
     """How the target's prefix stands on one level."""
     states = {
-        "kept": "kept",
-        "returned": "returned",
-        "pruned": "pruned",
-        "outscored": "out-scored",
+        "kept": "kept,",
+        "returned": "returned,",
+        "pruned": "pruned,",
+        "outscored": "out-scored,",
         "lost before": "lost before, would be",
+        "crowded out": "crowded out by items that share their tokens, which are",
     }
-    joined = " " if target.state == "lost before" else ", "
-    return f"target {states[target.state]}{joined}{ordinal(target.rank)}{_against(target.margin)}"
+    return f"target {states[target.state]} {ordinal(target.rank)}{_against(target.margin)}"
 
 
 def results_note(result: InspectedResult, top_k: int) -> str:
@@ -98,6 +98,11 @@ def _on_the_target(inspection: Inspection) -> list[str]:
     found, lost = inspection.target_result, inspection.lost_at
     if found is not None and found.beam_rank is not None:
         return [f"The beam returns the target, {name}, at rank {found.beam_rank}. " + _exact(found)]
+    if inspection.is_crowded_out:
+        return [
+            f"The beam returns the tokens of the target, {name}, but some tokens stand for several "
+            f"items, and others fill the {inspection.top_k} places. " + _exact(found, inspection)
+        ]
     if lost is None or lost.target is None:
         return [f"The beam does not return the target, {name}. " + _exact(found, inspection)]
     margin = _against(lost.target.margin)
@@ -134,10 +139,8 @@ def _on_the_beam(inspection: Inspection) -> list[str]:
     if not lost:
         proof = " and proved it by itself" if inspection.beam_exact else ""
         return [*sentences, f"The beam returns all of the exact top {len(best)}{proof}."]
-    levels = Counter(result.lost_at for result in lost)
-    where = ", ".join(
-        f"{count} at level {level}" for level, count in sorted(levels.items(), key=str) if level
-    )
+    levels = Counter(result.lost_at for result in lost if result.lost_at is not None)
+    where = ", ".join(f"{count} at level {level}" for level, count in sorted(levels.items()))
     kept = len(best) - len(lost)
     return [
         *sentences,

@@ -71,7 +71,7 @@ def _body(survivals: Mapping[str, Survival], title: str) -> Iterator[str]:
         f"{config.beam_width} prefixes at each level. This page shows which targets were lost on "
         f"the way, where, and whether a better search or a better model would find them. Results "
         f"are the best {config.top_k}; probabilities are normalised over "
-        f"{'the whole vocabulary' if config.mask == 'after' else 'the legal tokens'}.</p>"
+        f"{_normalised_over(survivals)}.</p>"
     )
     yield '<h2>In short</h2><div class="grid">'
     for name, survival in survivals.items():
@@ -82,6 +82,15 @@ def _body(survivals: Mapping[str, Survival], title: str) -> Iterator[str]:
     yield "</div>"
     for table in tables(survivals):
         yield _table(table)
+
+
+def _normalised_over(survivals: Mapping[str, Survival]) -> str:
+    """What probabilities are shares of; with the masks where models differ in them."""
+    over = {"after": "the whole vocabulary", "before": "the legal tokens"}
+    masks = list(dict.fromkeys(each.config.mask for each in survivals.values()))
+    if len(masks) == 1:
+        return over[masks[0]]
+    return " or ".join(f"{over[mask]} (mask {mask})" for mask in masks)
 
 
 def _card(name: str, survival: Survival) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from beamwise.evaluation.survival_counts import WidthCounts
 from beamwise.evaluation.survival_figures import Survival
 from beamwise.report.panels import Dash, line
 
@@ -40,6 +39,13 @@ def _legend(
     axes.legend(handles=handles, frameon=False, fontsize=8, loc=place)
 
 
+def _say(axes: Axes, why: str) -> None:
+    """Words in place of a drawing that would be empty."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, color=NEUTRAL, ha="center", va="center")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
 def _levels(axes: Axes, survivals: Survivals, last: str) -> None:
     most = max(each.num_levels for each in survivals.values())
     ticks = list(range(1, most + 1)) if most <= 8 else list(range(1, most + 1, most // 6))
@@ -66,19 +72,20 @@ def _prefix_recall(axes: Axes, survivals: Survivals, colours: Colours) -> None:
 
 
 def _retention(axes: Axes, survivals: Survivals, colours: Colours) -> None:
+    next_widths: set[int] = set()
     for name, survival in survivals.items():
         levels = range(survival.num_levels + 1)
         kept = [100.0, *(100 * share for share in survival.beam.retention())]
         axes.plot(levels, kept, color=colours[name], marker="o", markersize=4)
         wider = [w for w in survival.widths if w.width > survival.config.beam_width]
         if wider:
+            next_widths.add(wider[0].width)
             kept = [100.0, *(100 * share for share in wider[0].retention())]
             axes.plot(levels, kept, color=colours[name], linestyle="dashed", linewidth=1.2)
     config = next(iter(survivals.values())).config
     entries: dict[str, Dash] = {f"beam of {config.beam_width}": "solid"}
-    wider_than = [w for w in config.widths if w > config.beam_width]
-    if wider_than:
-        entries[f"beam of {wider_than[0]}"] = "dashed"
+    if next_widths:
+        entries[f"beam of {' or '.join(map(str, sorted(next_widths)))}"] = "dashed"
     axes.set_ylabel(f"true best {config.top_k} still there (%)")
     axes.set_ylim(0, 104)
     _levels(axes, survivals, "results")
@@ -88,6 +95,9 @@ def _retention(axes: Axes, survivals: Survivals, colours: Colours) -> None:
 def _fates(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     """Where the targets were lost: bars by level, pruned at the foot."""
     names = list(survivals)
+    if not any(sum(lost) for each in survivals.values() for lost in _lost(each)):
+        _say(axes, "No target was lost.")
+        return
     wide = 0.8 / len(names)
     for place, name in enumerate(names):
         survival = survivals[name]
@@ -115,9 +125,16 @@ def _fates(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     )
 
 
+def _lost(survival: Survival) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return survival.beam.pruned_at, survival.beam.outscored_at
+
+
 def _margins(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     """Boxes of 25 to 75 % with whiskers of 5 to 95 %."""
     names = list(survivals)
+    if not any(level.margin for each in survivals.values() for level in each.levels()):
+        _say(axes, "No level has more prefixes\nthan places for them.")
+        return
     wide = 0.8 / len(names)
     axes.axhline(0, color=NEUTRAL, linewidth=1)
     for place, name in enumerate(names):
@@ -153,72 +170,80 @@ def _box(at: float, margin: Mapping[str, float]) -> tuple[float, dict[str, float
 
 
 def _quality(axes: Axes, survivals: Survivals, colours: Colours) -> None:
+    k = next(iter(survivals.values())).config.top_k
+    drawn: set[int] = set()
     for name, survival in survivals.items():
-        metric = f"ndcg@{_cutoff(survival)}"
-        known = [w for w in survival.widths if w.mean(metric) is not None]
-        values = [w.mean(metric) or 0.0 for w in known]
-        axes.plot([w.width for w in known], values, color=colours[name], marker="o", markersize=4)
-        axes.axhline(survival.exact[metric], color=colours[name], linestyle="dashed", linewidth=1.2)
-    first = next(iter(survivals.values()))
-    axes.set_ylabel(f"NDCG@{_cutoff(first)}")
+        recall = {w.width: w.mean(f"recall@{k}") or 0.0 for w in survival.wide_enough}
+        drawn |= set(recall)
+        axes.plot(
+            list(recall), list(recall.values()), color=colours[name], marker="o", markersize=4
+        )
+        exact = survival.exact[f"recall@{k}"]
+        axes.axhline(exact, color=colours[name], linestyle="dashed", linewidth=1.2)
+    axes.set_ylabel(f"recall@{k}")
     axes.margins(y=0.2)
-    _widths(axes, survivals)
+    _widths(axes, drawn)
     _legend(axes, {"beam": "solid", "exact": "dashed"})
 
 
-def _cutoff(survival: Survival) -> int:
-    """The largest cutoff that the narrowest beam can fill, else the least."""
-    fitting = [k for k in survival.config.ks if k <= survival.widths[0].width]
-    return max(fitting, default=survival.config.ks[0])
-
-
 def _time(axes: Axes, survivals: Survivals, colours: Colours) -> None:
+    drawn: set[int] = set()
     for name, survival in survivals.items():
         times = {w.width: survival.times.get(str(w.width)) for w in survival.widths}
         known = {width: time for width, time in times.items() if time and time.users}
+        drawn |= set(known)
         milliseconds = [time.milliseconds for time in known.values()]
         axes.plot(list(known), milliseconds, color=colours[name], marker="o", markersize=4)
         exact = survival.times.get("exact")
         if exact is not None and exact.users:
             axes.axhline(exact.milliseconds, color=colours[name], linestyle="dashed", linewidth=1.2)
+    if not drawn:
+        _say(axes, "No search was timed.")
+        return
     axes.set_ylabel("milliseconds a user")
     axes.set_ylim(bottom=0)
-    _widths(axes, survivals)
+    _widths(axes, drawn)
     _legend(axes, {"beam": "solid", "exact search": "dashed"})
 
 
 def _tokens(axes: Axes, survivals: Survivals, colours: Colours) -> None:
+    drawn: set[int] = set()
     for name, survival in survivals.items():
         known = [w for w in survival.widths if w.within >= FEW]
         pruned = [100 * w.within_pruned / w.within for w in known]
         token = [100 * w.within_pruned_by_token / w.within for w in known]
         widths = [w.width for w in known]
+        drawn |= set(widths)
         axes.plot(widths, pruned, color=colours[name], marker="o", markersize=4)
         axes.plot(widths, token, color=colours[name], linestyle="dashed", linewidth=1.2)
+    if not drawn:
+        _say(axes, f"For no width B are {FEW} targets\namong the best B items: too few to tell.")
+        return
     axes.set_ylabel("of the targets in the true best B (%)")
     axes.set_ylim(bottom=0)
-    _widths(axes, survivals)
+    _widths(axes, drawn)
     axes.set_xlabel("B, the beam's width and the rank that counts")
     _legend(axes, {"pruned": "solid", "pruned on a single token": "dashed"})
 
 
 def _proofs(axes: Axes, survivals: Survivals, colours: Colours) -> None:
+    drawn: set[int] = set()
     for name, survival in survivals.items():
-        widths = [w.width for w in survival.widths]
-        exact = [100 * w.exact / survival.users for w in survival.widths]
-        kept = [100 * w.retention()[-1] for w in survival.widths]
+        widths = [w.width for w in survival.wide_enough]
+        drawn |= set(widths)
+        exact = [100 * w.exact / survival.users for w in survival.wide_enough]
+        kept = [100 * w.retention()[-1] for w in survival.wide_enough]
         axes.plot(widths, kept, color=colours[name], marker="o", markersize=4)
         axes.plot(widths, exact, color=colours[name], linestyle="dashed", linewidth=1.2)
     k = next(iter(survivals.values())).config.top_k
     axes.set_ylabel("%")
     axes.set_ylim(0, 104)
-    _widths(axes, survivals)
+    _widths(axes, drawn)
     _legend(axes, {f"true best {k} returned": "solid", "users proved exact": "dashed"})
 
 
-def _widths(axes: Axes, survivals: Survivals) -> None:
-    measured: list[WidthCounts] = [w for each in survivals.values() for w in each.widths]
-    widths = sorted({each.width for each in measured})
+def _widths(axes: Axes, drawn: Iterable[int]) -> None:
+    widths = sorted(drawn)
     axes.set_xscale("log")
     axes.set_xticks(widths, [str(width) for width in widths])
     axes.minorticks_off()
@@ -258,14 +283,15 @@ PANELS = (
     Panel(
         "Quality by beam width",
         _quality,
-        "Where the solid line meets the dashed one, a wider beam buys nothing. A beam above the "
-        "dashed line is not better at its task: it misses items that the model overrates.",
+        "Recall among all K results, of the beams that are wide enough to return K. Where the "
+        "solid line meets the dashed one, a wider beam buys nothing. A beam above the dashed line "
+        "is not better at its task: it misses items that the model overrates.",
     ),
     Panel(
         "Time by beam width",
         _time,
-        "Wall time of real searches on the machine that made this report, with exact search, which "
-        "returns what an exact ranking would, as the dashed line.",
+        "Wall time of real searches on the machine that made this report, with exact search, "
+        "proved for every user, as the dashed line.",
     ),
     Panel(
         "Pruned although in the best B",
@@ -278,6 +304,7 @@ PANELS = (
         "Returned and proved",
         _proofs,
         "Share of the true best items that each beam returns, and of users for whom the beam "
-        "proves by itself that nothing better was lost.",
+        "proves by itself that nothing better was lost; beams too narrow for K results are left "
+        "out.",
     ),
 )

@@ -37,14 +37,16 @@ def width_table(survivals: Mapping[str, Survival]) -> Table:
         for counts in survival.widths:
             time = survival.times.get(str(counts.width))
             values = (_four(counts.mean(metric)) for metric in metrics)
-            shares = (_percent(counts.retention()[-1]), _percent(counts.exact / survival.users))
+            shares = (ABSENT, ABSENT)
+            if survival.is_wide_enough(counts):
+                shares = (_percent(counts.retention()[-1]), _percent(counts.exact / survival.users))
             rows.append((name, _width(survival, counts), *values, *shares, _time(time)))
         exact = (_four(survival.exact.get(metric)) for metric in metrics)
         time = survival.times.get("exact")
         rows.append((name, "exact", *exact, "100.0 %", "100.0 %", _time(time)))
     note = (
         "By semantic ID. Recall and NDCG come from all users, times from real searches of a sample "
-        "on this machine. * is the beam that the report is about."
+        f"on this machine. * is the beam that the report is about. {_below(k)}"
     )
     return Table("By beam width", header, rows, note)
 
@@ -66,18 +68,20 @@ def outcome_table(survivals: Mapping[str, Survival]) -> Table:
     for name, survival in survivals.items():
         for counts in survival.widths:
             out = counts.outcomes
-            fates = (out.found, out.promoted, out.pruned, out.outscored, counts.within)
+            fates = [f"{n:,}" for n in (out.found, out.promoted, out.pruned, out.outscored)]
+            if not survival.is_wide_enough(counts):
+                fates = [ABSENT] * len(fates)
             pruned = _ratio(counts.within_pruned, counts.within)
             token = _ratio(counts.within_pruned_by_token, counts.within_pruned)
-            numbers = (f"{number:,}" for number in fates)
-            rows.append((name, _width(survival, counts), *numbers, pruned, token))
+            shares = (f"{counts.within:,}", pruned, token)
+            rows.append((name, _width(survival, counts), *fates, *shares))
     k = next(iter(survivals.values())).config.top_k
     note = (
         f"Found: in the true best {k} and returned. Promoted: returned only since better items "
         f"were pruned. Pruned: in the true best {k}, lost by the beam. Out-scored: neither. "
         "In best B: targets among as many true best items as the beam is wide; the share of them "
         "that it prunes; and of those the share whose token, where lost, is not among the B most "
-        "probable after its own true prefix."
+        f"probable after its own true prefix. {_below(k)}"
     )
     return Table("What became of the targets", header, rows, note)
 
@@ -140,6 +144,10 @@ def _order(metric: str) -> tuple[str, int]:
 
 def _width(survival: Survival, counts: WidthCounts) -> str:
     return f"{counts.width}{' *' if counts.width == survival.config.beam_width else ''}"
+
+
+def _below(k: int) -> str:
+    return f"A beam narrower than {k} returns fewer items, and is not compared with the best {k}."
 
 
 def _four(value: float | None) -> str:

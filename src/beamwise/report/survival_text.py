@@ -63,20 +63,27 @@ def _misses(survival: Survival) -> Finding:
         f"pruned: {counts.promoted:,}."
     )
     if survival.unreachable:
-        text += f" {survival.unreachable:,} of the out-scored are retired items: none finds them."
+        text += (
+            f" {survival.unreachable:,} of the out-scored are retired or of probability zero: no "
+            "search finds them."
+        )
     return Finding("What was missed", text, _what_to_do(counts, misses))
 
 
 def _what_to_do(counts: SurvivalCounts, misses: int) -> str:
     if counts.pruned == 0:
         return "The search lost no target that the model ranks best: only a better model helps."
-    if counts.pruned < SMALL * misses:
-        said = (
-            "Improve the model first: a perfect search could win back "
-            f"{percent(counts.pruned / misses)} of the misses at most"
+    won = counts.pruned - counts.promoted
+    luck = f"the {counts.promoted:,} returned only since better items were pruned"
+    if won <= 0:
+        return (
+            f"Improve the model: a perfect search wins nothing, since for the {counts.pruned:,} "
+            f"pruned it would give up {luck}."
         )
-        luck = f", and would give up the {counts.promoted:,} returned by luck"
-        return f"{said}{luck if counts.promoted else ''}."
+    if won < SMALL * misses:
+        said = f"a perfect search could win back {percent(won / misses)} of the misses at most"
+        given_up = f", {counts.pruned:,} targets less {luck}" if counts.promoted else ""
+        return f"Improve the model first: {said}{given_up}."
     return "Search better first: widen the beam, or use exact search."
 
 
@@ -90,7 +97,7 @@ def _widths(survival: Survival) -> Finding:
     )
     if pruned >= FEW:
         back = [
-            f"{each.width} wins back {percent(1 - each.outcomes.pruned / pruned)}"
+            f"{each.width} {_won_back(1 - each.outcomes.pruned / pruned)}"
             for each in survival.widths
             if each.width > width
         ]
@@ -102,6 +109,10 @@ def _widths(survival: Survival) -> Finding:
             "overrates. That is luck of this model and data, or noise, not a property to rely on. "
         )
     return Finding("How wide a beam", text.strip(), _advised_width(survival))
+
+
+def _won_back(share: float) -> str:
+    return f"wins back {percent(share)}" if share >= 0 else f"loses {percent(-share)} more"
 
 
 def _advised_width(survival: Survival) -> str:
@@ -197,8 +208,7 @@ def _token_share(counts: WidthCounts) -> str:
 def _proofs(survival: Survival) -> Finding:
     shares = ", ".join(
         f"{percent(each.exact / each.outcomes.users)} at width {each.width}"
-        for each in survival.widths
-        if each.width >= survival.config.top_k
+        for each in survival.wide_enough
     )
     return Finding(
         "Proved results",

@@ -14,9 +14,8 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from beamwise.backbones.base import Backbone
-from beamwise.catalog import Catalog
 from beamwise.data.dataset import Dataset
-from beamwise.decoding import SearchResult, beam_search, exact_ranking
+from beamwise.decoding import ListedItems, SearchResult, beam_search, exact_ranking
 from beamwise.decoding.request import widths_by_level
 from beamwise.training.run import Run, open_run
 
@@ -92,8 +91,9 @@ class Recommender:
                 top_k; the larger of the run's and top_k where not given.
             skip_unknown: Leave unknown ids out of histories, `eligible` and `excluded`, instead of
                 refusing them.
-            exact: Whether the items are proved to be the most probable of all, at up to about three
-                times the work; there is no `beam_width` then.
+            exact: Whether the items are proved to be the most probable of all. As a rule that is
+                up to three times the work of a beam search, and more where the proof does not fit,
+                since all leaves are scored then; there is no `beam_width`.
 
         Raises:
             ValueError: If an id is unknown, `eligible` and `excluded` leave nothing, or an argument
@@ -112,7 +112,7 @@ class Recommender:
         for start in range(0, len(whole), size):
             batch = slice(start, start + size)
             taken = whole[batch].to(self.catalog.device) if exclude_history else None
-            left = allowed if taken is None else _without(taken, allowed, self.catalog)
+            left = allowed if taken is None else _without(taken, allowed)
             given = latest[batch].to(self.catalog.device)
             result = (
                 self._best(given, top_k, left)
@@ -127,7 +127,7 @@ class Recommender:
         histories: Tensor,
         beam_width: int | Sequence[int] | None,
         top_k: int,
-        eligible: Tensor | None,
+        eligible: Tensor | ListedItems | None,
     ) -> SearchResult:
         settings = self.run.config.evaluation
         own, _ = widths_by_level(settings.beam_width, None, self.catalog)
@@ -135,7 +135,9 @@ class Recommender:
         backbone = cast(Backbone, self.run.backbone)
         return beam_search(backbone, histories, self.catalog, width, top_k, settings.mask, eligible)
 
-    def _best(self, histories: Tensor, top_k: int, eligible: Tensor | None) -> SearchResult:
+    def _best(
+        self, histories: Tensor, top_k: int, eligible: Tensor | ListedItems | None
+    ) -> SearchResult:
         backbone, mask = cast(Backbone, self.run.backbone), self.run.config.evaluation.mask
         return exact_ranking(backbone, histories, self.catalog, top_k, mask, eligible)
 
@@ -257,16 +259,25 @@ class Recommender:
 
 
 def _without(
-    taken: Tensor, eligible: Bool[Tensor, " items"] | None, catalog: Catalog
-) -> Bool[Tensor, "users items"] | None:
-    """What each user may be recommended: eligible items, all where None, not taken by the user."""
-    num_items = catalog.num_items
-    if taken.ndim != 2 or taken.dtype != torch.int64 or bool((taken >= num_items).any()):
+    taken: Tensor, eligible: Bool[Tensor, " items"] | None
+) -> Bool[Tensor, "users items"] | Bool[Tensor, " items"] | ListedItems:
+    """What each user may be recommended: eligible items, all where None, not taken by the user.
+
+    Memory grows with the catalog, times users, only where some items are not eligible.
+    """
+    if eligible is None:
+        return ListedItems(taken, only=False)
+    num_items = len(eligible)
+    if taken.ndim != 2 or taken.dtype != torch.int64:
         return eligible  # the search says what is wrong
+    if bool((taken >= num_items).any()):  # maybe where it is too old for the search to see
+        raise ValueError(
+            f"histories must hold item indices 0..{num_items - 1} or -1 for padding, got "
+            f"{int(taken.max())}: use the catalog that they were made with"
+        )
     is_taken = torch.zeros(len(taken), num_items + 1, dtype=torch.bool, device=taken.device)
     is_taken.scatter_(1, torch.where(taken < 0, num_items, taken), value=True)
-    left = ~is_taken[:, :num_items]
-    return left if eligible is None else left & eligible
+    return ~is_taken[:, :num_items] & eligible
 
 
 def _latest(histories: Tensor, most: int) -> Int64[Tensor, "users width"]:
