@@ -121,7 +121,7 @@ def draw(lines: Sequence[dict], folder: Path) -> list[Path]:
             bottom.plot(places, [e["peak_mib"] for e in some], "o-", color=COLOURS[2])
             top.set_yscale("log")
             plain_numbers(top.yaxis, top.get_ylim()[1])
-            bottom.set_ylim(bottom=0)
+            bottom.set_ylim(0, 1.1 * bottom.get_ylim()[1])
             legend = [
                 line("processor ms a user", COLOURS[0], marker="o"),
                 line("prefixes scored a user", COLOURS[1], "dashed", marker="s"),

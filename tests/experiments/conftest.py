@@ -33,7 +33,7 @@ def comparison_file(tmp_path_factory) -> Path:
     base = changed_config(base, None, ["training.epochs=2", "training.checkpoint_steps=2"])
     write_config(base, folder / "base.yaml")
     settings = yaml.safe_load((folder / "base.yaml").read_text())
-    kept = ("out", "data", "backbone", "training", "evaluation")
+    kept = ("data", "backbone", "training", "evaluation")
     (folder / "base.yaml").write_text(yaml.safe_dump({key: settings[key] for key in kept}))
     content = {
         "base": str(folder / "base.yaml"),

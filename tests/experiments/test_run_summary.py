@@ -24,6 +24,16 @@ def test_best_is_the_highest_recall_or_the_lowest_loss(tmp_path, metric, best):
     assert summarise_run(tmp_path) == RunSummary(tmp_path, 3, metric, values[best], best)
 
 
+def test_the_best_is_the_last_stages_whose_weights_the_run_has(tmp_path):
+    values = [(0, 0, 0.1), (0, 1, 0.9), (1, 0, 0.2), (1, 1, 0.3)]
+    lines = [
+        {"kind": "epoch", "stage": stage, "epoch": epoch, "validation_recall@5": value}
+        for stage, epoch, value in values
+    ]
+    write_run(tmp_path, "recall@5", lines)
+    assert summarise_run(tmp_path) == RunSummary(tmp_path, 4, "recall@5", 0.3, 1, stage=1)
+
+
 def test_a_run_without_validation_has_no_best(tmp_path):
     write_run(tmp_path, "loss", [{"kind": "epoch", "epoch": 0}])
     assert summarise_run(tmp_path) == RunSummary(tmp_path, 1, "loss", None, None)

@@ -73,7 +73,8 @@ def _print_summary(summary: RunSummary, json: bool) -> None:
     facts: dict[str, object] = {"epochs": summary.epochs}
     if summary.best is not None and summary.best_epoch is not None:
         facts[f"best validation {summary.metric}"] = f"{summary.best:.4f}"
-        facts["at epoch"] = summary.best_epoch + 1
+        stage = "" if summary.stage is None else f" of stage {summary.stage + 1}"
+        facts["at epoch"] = f"{summary.best_epoch + 1}{stage}"
     print_facts(f"run in {summary.folder}", facts)
     print_next(
         [

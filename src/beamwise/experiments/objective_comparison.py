@@ -101,7 +101,8 @@ class Comparison:
         self.config = config
         self.out = out.resolve()
         self.methods = {method.name: method for method in config.methods}
-        shared = read_config(RunConfig, config.base).model_dump(mode="json", exclude_unset=True)
+        base = read_config(RunConfig, config.base, base={"out": str(self.out)})
+        shared = base.model_dump(mode="json", exclude_unset=True)
         self._shared = with_changes(shared, config.settings)
         self._chosen: dict[str, str] = {}
         for method in config.methods:

@@ -13,17 +13,19 @@ from beamwise.training.metrics_log import read_metrics
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The end of a run in five values."""
+    """The end of a run in a few values; of several stages, the last gives its weights."""
 
     folder: Path
     epochs: int
-    """Epochs trained."""
+    """Epochs trained, of all stages."""
     metric: str
     """What early stopping judged, on the validation targets."""
     best: float | None
     """Its best value; None where nothing was validated."""
     best_epoch: int | None
-    """From 0."""
+    """From 0, in its stage."""
+    stage: int | None = None
+    """The last stage begun, from 0; None where there is one only."""
 
 
 def summarise_run(folder: Path) -> RunSummary:
@@ -37,9 +39,12 @@ def summarise_run(folder: Path) -> RunSummary:
         epochs = read_metrics(folder / "metrics.jsonl", "epoch")
     except (OSError, KeyError, json.JSONDecodeError):
         raise ValueError(f"{folder / 'metrics.jsonl'} is missing or damaged") from None
-    validated = [line for line in epochs if f"validation_{metric}" in line]
+    stage = epochs[-1].get("stage") if epochs else None
+    of_stage = [line for line in epochs if line.get("stage") == stage]
+    validated = [line for line in of_stage if f"validation_{metric}" in line]
     if not validated:
-        return RunSummary(folder, len(epochs), metric, None, None)
+        return RunSummary(folder, len(epochs), metric, None, None, stage)
     sign = -1 if metric == "loss" else 1
     best = max(validated, key=lambda line: sign * line[f"validation_{metric}"])
-    return RunSummary(folder, len(epochs), metric, best[f"validation_{metric}"], best["epoch"])
+    value = best[f"validation_{metric}"]
+    return RunSummary(folder, len(epochs), metric, value, best["epoch"], stage)
