@@ -2,19 +2,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamwise import Catalog
 from beamwise.scoring import Anchors, CandidateTree
 from beamwise.sequences.negatives import Candidates
-
-TITLES = Catalog.from_tokens(
-    torch.tensor([[5, 6, 7], [5, 6, 0], [8, 0, 0], [5, 9, 0], [5, 6, 7]]), lengths=[3, 2, 1, 2, 3]
-)
-
-
-def semantic_ids(seed, num_items=12, num_levels=3, codebook_size=3):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.randint(codebook_size, (num_items, num_levels), generator=generator)
-    return Catalog.from_codes(codes, codebook_size)
+from beamwise.testing.tiny_catalogs import TITLES, random_semantic_ids
 
 
 def tree_of(catalog, leaves, context_lengths, rows=None, depths=None):
@@ -46,7 +36,7 @@ def test_rows_with_fewer_prefixes_are_padded():
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_tree_holds_the_distinct_prefixes_and_nothing_else(seed):
-    catalog = semantic_ids(seed)
+    catalog = random_semantic_ids(seed)
     generator = torch.Generator().manual_seed(seed)
     candidates = torch.randint(catalog.num_leaves, (2, 5), generator=generator)
     tree = tree_of(catalog, candidates.tolist(), [1, 1])
@@ -79,7 +69,7 @@ def spelled(tree, context, place):
 
 @given(seed=st.integers(0, 2**32 - 1), titles=st.booleans())
 def test_packed_targets_read_their_own_path_in_the_context(seed, titles):
-    catalog = TITLES if titles else semantic_ids(seed)
+    catalog = TITLES if titles else random_semantic_ids(seed)
     generator = torch.Generator().manual_seed(seed)
     sizes = [3, 1, 2]
     rows = [row for row, size in enumerate(sizes) for _ in range(size)]

@@ -1,30 +1,11 @@
 import pytest
 import torch
 
-from beamwise import Catalog
-from beamwise.backbones import Tiger, TigerConfig
+from beamwise.backbones import Tiger
 from beamwise.objectives.base import Needs
 from beamwise.scoring import Scorer, TrainingBatch
 from beamwise.sequences.negatives import Candidates
-
-SMALL = TigerConfig(
-    dim=8,
-    num_encoder_layers=1,
-    num_decoder_layers=2,
-    num_heads=2,
-    head_dim=4,
-    feedforward_dim=8,
-    dropout=0.0,
-)
-TITLES = Catalog.from_tokens(
-    torch.tensor([[5, 6, 7], [5, 6, 0], [8, 0, 0], [5, 9, 0], [5, 6, 7]]), lengths=[3, 2, 1, 2, 3]
-)
-
-
-def semantic_ids(seed, num_items=12, num_levels=3, codebook_size=3):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.randint(codebook_size, (num_items, num_levels), generator=generator)
-    return Catalog.from_codes(codes, codebook_size)
+from beamwise.testing.tiny_catalogs import TINY_TIGER, TITLES, random_semantic_ids
 
 
 def path_logits(tiger, history, leaf_tokens):
@@ -38,10 +19,12 @@ def path_logits(tiger, history, leaf_tokens):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
-@pytest.mark.parametrize("catalog", [semantic_ids(0), TITLES], ids=["semantic ids", "titles"])
+@pytest.mark.parametrize(
+    "catalog", [random_semantic_ids(0), TITLES], ids=["semantic ids", "titles"]
+)
 def test_scores_equal_those_of_each_candidate_alone(catalog, temperature):
     torch.manual_seed(0)
-    tiger = Tiger(SMALL, catalog.vocab_size).double().eval()
+    tiger = Tiger(TINY_TIGER, catalog.vocab_size).double().eval()
     histories = torch.tensor([[0, 2, 1], [3, -1, -1], [-1, -1, -1]])
     generator = torch.Generator().manual_seed(1)
     candidates = torch.randint(catalog.num_leaves, (3, 6), generator=generator)

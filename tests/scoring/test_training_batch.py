@@ -2,35 +2,17 @@ import pytest
 import torch
 
 from beamwise import Catalog
-from beamwise.backbones import Llama, LlamaConfig, Tiger, TigerConfig
+from beamwise.backbones import Llama, LlamaConfig, Tiger
 from beamwise.objectives.base import Needs
 from beamwise.scoring import Scorer, TrainingBatch
 from beamwise.sequences.negatives import Candidates, sample_negatives
 from beamwise.sequences.packing import PackedItems
-
-SMALL = TigerConfig(
-    dim=8,
-    num_encoder_layers=1,
-    num_decoder_layers=2,
-    num_heads=2,
-    head_dim=4,
-    feedforward_dim=8,
-    dropout=0.0,
-)
-TITLES = Catalog.from_tokens(
-    torch.tensor([[5, 6, 7], [5, 6, 0], [8, 0, 0], [5, 9, 0], [5, 6, 7]]), lengths=[3, 2, 1, 2, 3]
-)
-
-
-def semantic_ids(seed, num_items=12, num_levels=3, codebook_size=3):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.randint(codebook_size, (num_items, num_levels), generator=generator)
-    return Catalog.from_codes(codes, codebook_size)
+from beamwise.testing.tiny_catalogs import TINY_TIGER, TITLES, random_semantic_ids
 
 
 def test_a_batch_moves_whole():
-    catalog = semantic_ids(3)
-    tiger = Tiger(SMALL, catalog.vocab_size)
+    catalog = random_semantic_ids(3)
+    tiger = Tiger(TINY_TIGER, catalog.vocab_size)
     candidates = torch.tensor([[0, 1, 2]])
     batch = TrainingBatch.assemble(
         tiger,
@@ -48,9 +30,11 @@ def test_a_batch_moves_whole():
     assert moved.tree.nodes.first_of_depth == batch.tree.nodes.first_of_depth
 
 
-@pytest.mark.parametrize("catalog", [semantic_ids(0), TITLES], ids=["semantic ids", "titles"])
+@pytest.mark.parametrize(
+    "catalog", [random_semantic_ids(0), TITLES], ids=["semantic ids", "titles"]
+)
 def test_legal_tokens_are_the_children_along_the_targets_path(catalog):
-    tiger = Tiger(SMALL, catalog.vocab_size)
+    tiger = Tiger(TINY_TIGER, catalog.vocab_size)
     leaves = torch.arange(catalog.num_leaves).repeat(2)[:5]
     candidates = Candidates(torch.stack((leaves, leaves.flip(0)), 1))
     histories = torch.zeros(5, 1, dtype=torch.int64)
@@ -74,7 +58,7 @@ def test_legal_tokens_are_the_children_along_the_targets_path(catalog):
 
 
 def test_without_need_no_legal_tokens_are_made():
-    tiger = Tiger(SMALL, TITLES.vocab_size)
+    tiger = Tiger(TINY_TIGER, TITLES.vocab_size)
     candidates = Candidates(torch.tensor([[0, 1]]))
     batch = TrainingBatch.assemble(tiger, TITLES, torch.tensor([[1]]), candidates)
     assert batch.legal is None
