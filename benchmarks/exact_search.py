@@ -227,7 +227,7 @@ def options() -> argparse.ArgumentParser:
     described.add_argument("--run", type=Path, nargs="+", help="run folders to measure")
     described.add_argument("--users", type=int, help="users of the quality, default all")
     described.add_argument("--timed-users", type=int, default=128, help="default 128")
-    described.add_argument("--item-by-item-users", type=int, default=16, help="default 3")
+    described.add_argument("--item-by-item-users", type=int, default=16, help="default 16")
     described.add_argument(
         "--quality-only",
         action="store_true",
