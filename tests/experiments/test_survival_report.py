@@ -13,7 +13,6 @@ from beamwise.evaluation import EvaluationConfig
 from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.experiments.evaluate_run import data_of, evaluate
 from beamwise.experiments.survival_report import (
-    check_comparable,
     check_page,
     compare_survival,
     diagnose,
@@ -120,9 +119,11 @@ def test_different_searches_are_not_put_side_by_side(tmp_path, changes, complain
     assert not list(tmp_path.iterdir())
 
 
-def test_searches_that_differ_in_the_mask_or_in_lesser_cutoffs_are_comparable():
-    changed = with_settings(mask="before", ks=(4,))
-    check_comparable({"a": with_settings().config, "b": changed.config})
+def test_searches_that_differ_in_the_mask_or_in_lesser_cutoffs_are_comparable(tmp_path):
+    reports = {"a": with_settings(), "b": with_settings(mask="before", ks=(4,))}
+    picture = compare_survival(reports, "test", tmp_path / "page.html")
+    assert "b (mask before)" in (tmp_path / "page.html").read_text()
+    assert picture.is_file()
 
 
 def test_pages_that_cannot_be_written_are_refused(tmp_path):

@@ -237,6 +237,9 @@ def test_no_nan_on_the_way_back(form: str) -> None:
     scores = random_scores(seed=7, legal=True)
     with torch.autograd.set_detect_anomaly(True):
         bear(form=form)(scores)[0].sum().backward()
+    gradient = legal_logits_of(scores).logits.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
 
 
 def test_gradcheck_with_constant_thresholds() -> None:

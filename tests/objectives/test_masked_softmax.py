@@ -76,6 +76,9 @@ def test_no_nan_on_the_way_back(make_scores) -> None:
     scores = make_scores(seed=4, legal=True)
     with torch.autograd.set_detect_anomaly(True):
         MaskedSoftmax(MaskedSoftmaxConfig())(scores)[0].sum().backward()
+    gradient = legal_logits_of(scores).logits.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
 
 
 def test_extreme_logits_stay_finite() -> None:

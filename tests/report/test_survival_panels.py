@@ -117,4 +117,6 @@ def test_a_report_without_wider_beams_or_times_is_drawn():
     config = EXAMPLE_SETTINGS.model_copy(update={"widths": (4,)})
     survival = example_survival(config=config)
     for panel in PANELS:
-        panel.draw(Figure().subplots(), {"a": survival}, COLOURS)
+        axes = Figure().subplots()
+        panel.draw(axes, {"a": survival}, COLOURS)
+        assert axes.lines or axes.patches or axes.texts, panel.heading

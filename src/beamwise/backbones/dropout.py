@@ -17,8 +17,7 @@ def dropped(
     """Set each value to 0 with a probability, and scale the others so that the mean stays.
 
     On a CPU one draw of 64 bits decides four values, and all that follows are products of floats:
-    six times as fast as PyTorch's, which takes 15 to 25 % of a training step there. Elsewhere it is
-    PyTorch's.
+    several times as fast as PyTorch's (`benchmarks/kernels.py`). Elsewhere it is PyTorch's.
 
     Args:
         values: Activations or attention weights.

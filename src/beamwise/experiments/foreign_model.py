@@ -18,16 +18,12 @@ from beamwise.data.dataset import Dataset
 from beamwise.data.splitting import (
     AnySplitConfig,
     LeaveOneOutConfig,
-    sequences_of,
-    split_sequences,
-    training_part,
 )
 from beamwise.experiments.huggingface_folder import Vocabulary, open_huggingface
-from beamwise.sequences.windows import Windows
 from beamwise.tokenization.semantic_id_files import read_semantic_ids
 from beamwise.training.config import DataConfig, RunConfig
 from beamwise.training.run import Run
-from beamwise.training.run_data import RunData, items_of_catalog
+from beamwise.training.run_data import RunData
 
 
 class ForeignModelConfig(Config):
@@ -82,31 +78,13 @@ def open_foreign_model(
     backbone, vocabulary = open_huggingface(config.model)
     dataset = Dataset.load(config.data)
     catalog = _catalog(config, dataset.items["item_id"], vocabulary)
-    items = items_of_catalog(catalog, dataset.items, config.data)
-    data = _run_data(config, catalog, dataset, items)
-    settings = RunConfig(
-        out=config.model,
-        data=DataConfig(folder=config.data, max_history=config.max_history, split=config.split),
-        backbone=backbone.config,
-    )
+    of_data = DataConfig(folder=config.data, max_history=config.max_history, split=config.split)
+    data = RunData.split(of_data, dataset, catalog)
+    settings = RunConfig(out=config.model, data=of_data, backbone=backbone.config)
     catalog, backbone = catalog.to(device), backbone.to(device)
-    return ForeignModel(Run(config.model, settings, catalog, items, backbone, config.data), data)
-
-
-def _run_data(
-    config: ForeignModelConfig, catalog: Catalog, dataset: Dataset, items: pl.DataFrame
-) -> RunData:
-    try:
-        sequences = sequences_of(dataset.interactions, catalog.item_ids)
-        split = split_sequences(sequences, config.split)
-    except ValueError as error:
-        raise ValueError(f"{config.data}: {error}") from None
-    train, validation, test = (
-        Windows(sequences, targets, config.max_history)
-        for targets in (split.train, split.validation, split.test)
+    return ForeignModel(
+        Run(config.model, settings, catalog, data.items, backbone, config.data), data
     )
-    counted = training_part(sequences, split)
-    return RunData(catalog, items, sequences.user_ids, train, validation, test, counted)
 
 
 def _catalog(config: ForeignModelConfig, item_ids: pl.Series, vocabulary: Vocabulary) -> Catalog:

@@ -46,6 +46,15 @@ class RunData:
             )
         _check_codes_know_only_training(config)
         catalog = Catalog.load(config.folder / CATALOG_FOLDER)
+        return cls.split(config, dataset, catalog)
+
+    @classmethod
+    def split(cls, config: DataConfig, dataset: Dataset, catalog: Catalog) -> RunData:
+        """The users of a dataset whose items are those of a catalog, split as the settings say.
+
+        Raises:
+            ValueError: If an item of the catalog is unknown, or the data cannot be so split.
+        """
         items = items_of_catalog(catalog, dataset.items, config.folder)
         sequences = sequences_of(dataset.interactions, catalog.item_ids)
         try:
