@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from beamwise.cli import runs
-from beamwise.cli.runs import tell_if_unfinished
+from beamwise.cli.runs import ForeignOptions, tell_if_unfinished
+from beamwise.data.splitting import ByTimeConfig
 from beamwise.experiments.foreign_model import ForeignModelConfig
 from beamwise.training.checkpoint import read_tensors
 
@@ -60,12 +61,18 @@ def test_a_foreign_model_is_where_runs_are(monkeypatch, has_gpu, device):
     opened = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     monkeypatch.setattr(runs, "open_foreign_model", lambda *given: opened.append(given))
-    runs.open_foreign(
-        Path("m"), Path("d"), catalog=Path("c"), codebook_size=None, end_token=False, max_history=7
+    asked = ForeignOptions(Path("m"), Path("c"), max_history=7, data_split="by-time")
+    asked.open(Path("d"))
+    expected = ForeignModelConfig(
+        model=Path("m"), data=Path("d"), catalog=Path("c"), max_history=7, split=ByTimeConfig()
     )
-    expected = ForeignModelConfig(model=Path("m"), data=Path("d"), catalog=Path("c"), max_history=7)
     assert opened == [(expected, device)]
-    assert runs.open_foreign(None, None, catalog=None, end_token=False) is None
+    assert ForeignOptions().open(None) is None
+
+
+def test_an_unknown_split_of_a_foreign_model_is_refused():
+    with pytest.raises(ValueError, match=r"split.*'by-hand'.*leave-one-out.*by-time"):
+        ForeignOptions(Path("m"), Path("c"), data_split="by-hand").open(Path("d"))
 
 
 def test_what_a_foreign_model_reads_is_told(beamwise, tiny, foreign, tmp_path):

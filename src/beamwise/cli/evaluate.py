@@ -10,7 +10,12 @@ from typing import Any, Literal
 from beamwise.cli.output import message, print_comparison, print_json
 from beamwise.cli.parameters import Flag, Json, Settings
 from beamwise.cli.progress import UserProgress
-from beamwise.cli.runs import open_foreign, tell_if_unfinished, tell_what_is_read
+from beamwise.cli.runs import (
+    NO_FOREIGN_MODEL,
+    ForeignOptions,
+    tell_if_unfinished,
+    tell_what_is_read,
+)
 from beamwise.cli.survival import SurvivalRequest, report
 from beamwise.config import changed_config, read_config
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
@@ -42,11 +47,7 @@ def evaluate(
     baselines: Flag = False,
     survival: Flag = False,
     html: Path | None = None,
-    model: Path | None = None,
-    catalog: Path | None = None,
-    codebook_size: int | None = None,
-    end_token: Flag = False,
-    max_history: int | None = None,
+    foreign: ForeignOptions = NO_FOREIGN_MODEL,
     config: Path | None = None,
     settings: Settings = (),
     json: Json = False,
@@ -83,42 +84,27 @@ def evaluate(
             Its --set has ks, beam_width, widths, tolerance, max_users and timed_users.
         html: Page of all runs that --survival writes; survival.html in the run's folder where not
             given, or survival-compared.html in the first of several.
-        model: With --survival, folder of a T5 or Llama of transformers, beside or in place of
-            runs; with --catalog, --data and --html.
-        catalog: The model's items: CSV, TSV, Parquet or .npy of codes or tokens, or a catalog
-            folder.
-        codebook_size: The file of --catalog holds codes: token = 2 + level * codebook_size + code.
-            Where not given it holds the model's own tokens.
-        end_token: Every item of --catalog also ends with the model's end token.
-        max_history: Most recent items of a history that the model of --model reads; 20 where not
-            given. Its targets are those of leave-one-out.
+        foreign: Given with --survival, in place of runs or beside them, with --html.
         config: YAML file of evaluation settings, in place of the run's own.
         settings: key.path=value of an evaluation setting; may be repeated.
         json: Print JSON lines on standard output, no tables.
     """
     runs = _once_each(more_runs if run is None else (run, *more_runs))
-    if not runs and model is None:
+    if not runs and foreign.model is None:
         raise ValueError("give a run folder, or --survival with --model: there is nothing to do")
-    if model is not None and not survival:
-        raise ValueError(f"--model {model} is for the survival report: add --survival")
-    foreign = open_foreign(
-        model,
-        data,
-        catalog=catalog,
-        codebook_size=codebook_size,
-        end_token=end_token,
-        max_history=max_history,
-    )
+    if foreign.model is not None and not survival:
+        raise ValueError(f"--model {foreign.model} is for the survival report: add --survival")
+    opened = foreign.open(data)
     asked = {"beam_width": beam_width, "mask": mask, "full_sort": full_sort or None}
     changes = {name: value for name, value in asked.items() if value is not None}
     _check_options(survival=survival, full_sort=full_sort, baselines=baselines, html=html)
     if survival:
         request = SurvivalRequest(
-            runs, split, data, changes, config, settings, html, model, foreign
+            runs, split, data, changes, config, settings, html, foreign.model, opened
         )
         report(request, json=json)
-        if foreign is not None:
-            tell_what_is_read(foreign)
+        if opened is not None:
+            tell_what_is_read(opened)
         return
     for folder in runs:  # all of them, before the first long search
         _check(folder, split, data)

@@ -9,7 +9,7 @@ from typing import Literal, cast
 from beamwise.cli.inspection_tables import print_inspection
 from beamwise.cli.output import message, print_json
 from beamwise.cli.parameters import Flag, Json
-from beamwise.cli.runs import open_foreign, tell_if_unfinished
+from beamwise.cli.runs import NO_FOREIGN_MODEL, ForeignOptions, tell_if_unfinished
 from beamwise.config import parse_config
 from beamwise.experiments.foreign_model import ForeignModel
 from beamwise.experiments.inspection import InspectionConfig, inspect_opened, inspect_run
@@ -34,11 +34,7 @@ def inspect(
     skip_unknown: Flag = False,
     show: int = SHOW,
     html: Path | None = None,
-    model: Path | None = None,
-    catalog: Path | None = None,
-    codebook_size: int | None = None,
-    end_token: Flag = False,
-    max_history: int | None = None,
+    foreign: ForeignOptions = NO_FOREIGN_MODEL,
     json: Json = False,
 ) -> None:
     """Follow the beam for one user: prefixes kept and lost, the target's way, and exact search.
@@ -65,14 +61,7 @@ def inspect(
         show: Lines of each level for prefixes that were kept, and for those lost, beside the
             target's and those that lead to the exact results.
         html: Also write the whole as one page that opens from disk.
-        model: Folder of a T5 or Llama of transformers, in place of a run; with --catalog, --data.
-        catalog: The model's items: CSV, TSV, Parquet or .npy of codes or tokens, or a catalog
-            folder.
-        codebook_size: The file of --catalog holds codes: token = 2 + level * codebook_size + code.
-            Where not given it holds the model's own tokens.
-        end_token: Every item of --catalog also ends with the model's end token.
-        max_history: Most recent items of a history that the model of --model reads; 20 where not
-            given. Its targets are those of leave-one-out.
+        foreign: In place of a run.
         json: Print one JSON object on standard output, no tables.
     """
     if show < 1:
@@ -91,18 +80,11 @@ def inspect(
         "num_lost": show,
     }
     config = parse_config(InspectionConfig, settings, "inspect")
-    if (run is None) == (model is None):
+    if (run is None) == (foreign.model is None):
         given = "neither" if run is None else "both"
         raise ValueError(f"give a run folder or --model, got {given}")
-    foreign = open_foreign(
-        model,
-        data,
-        catalog=catalog,
-        codebook_size=codebook_size,
-        end_token=end_token,
-        max_history=max_history,
-    )
-    found = _inspected(run, foreign, data, config)
+    opened = foreign.open(data)
+    found = _inspected(run, opened, data, config)
     if found.skipped:
         message(f"left out, unknown to the catalog: {', '.join(found.skipped)}")
     if html is not None:

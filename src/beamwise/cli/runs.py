@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from cyclopts import Parameter
 
 from beamwise.cli.output import message
+from beamwise.cli.parameters import Flag
 from beamwise.config import parse_config
 from beamwise.experiments.evaluate_run import unfinished_epoch
 from beamwise.experiments.foreign_model import ForeignModel, ForeignModelConfig, open_foreign_model
@@ -31,31 +33,52 @@ def tell_if_unfinished(run: Path) -> None:
         )
 
 
-def open_foreign(model: Path | None, data: Path | None, **options: Any) -> ForeignModel | None:
-    """The model of `--model` with its catalog and data; None where the option is not given.
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ForeignOptions:
+    """A model that was not trained here, as the command line gives it."""
 
-    It is on a GPU if there is one, as runs are.
+    model: Path | None = None
+    """Folder of a T5 or Llama of transformers; with --catalog and --data."""
+    catalog: Path | None = None
+    """The model's items: CSV, TSV, Parquet or .npy of codes or tokens, or a catalog folder."""
+    codebook_size: int | None = None
+    """The file holds codes, not tokens: token = 2 + level * codebook_size + code."""
+    end_token: Flag = False
+    """Every item of --catalog also ends with the model's end token."""
+    max_history: int | None = None
+    """Most recent items of a history that the model reads; 20 where not given."""
+    data_split: str | None = None
+    """How --data is split, as data.split.name says of a run; leave-one-out where not given."""
 
-    Args:
-        model: What was given as `--model`.
-        data: What was given as `--data`.
-        options: `catalog`, `codebook_size`, `end_token` and `max_history` as given; None or false
-            where not.
+    def open(self, data: Path | None) -> ForeignModel | None:
+        """The model with its catalog and data, on a GPU if there is one; None without --model.
 
-    Raises:
-        ValueError: If an option is given that only a foreign model has, or something does not fit.
-    """
-    given = {
-        name: value for name, value in options.items() if value is not None and value is not False
-    }
-    if model is not None:
-        settings = {"model": model, "data": data, **given}
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return open_foreign_model(parse_config(ForeignModelConfig, settings, "--model"), device)
-    if given:
-        option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} belongs to --model: a run has its own")
-    return None
+        Args:
+            data: What was given as `--data`.
+
+        Raises:
+            ValueError: If an option is given that only a foreign model has, or something does not
+                fit.
+        """
+        given = {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None and value is not False
+        }
+        if self.model is not None:
+            if self.data_split is not None:
+                given["split"] = {"name": given.pop("data_split")}
+            settings = {"data": data, **given}
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            return open_foreign_model(parse_config(ForeignModelConfig, settings, "--model"), device)
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise ValueError(f"--{option} belongs to --model: a run has its own")
+        return None
+
+
+NO_FOREIGN_MODEL = ForeignOptions()
 
 
 def tell_what_is_read(foreign: ForeignModel) -> None:
@@ -63,5 +86,5 @@ def tell_what_is_read(foreign: ForeignModel) -> None:
     data = foreign.run.config.data
     message(
         f"{foreign.run.folder}: reads the latest {data.max_history} items of a history, and is "
-        f"asked for {data.split.name} targets; --max-history changes the first"
+        f"asked for {data.split.name} targets; --max-history and --data-split change that"
     )

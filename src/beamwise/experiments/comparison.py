@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from beamwise.evaluation import Evaluation
+from beamwise.evaluation.evaluation import BeamWidth
 
 SURVIVAL_ROWS = {
     "found": "found by both",
@@ -46,8 +47,7 @@ def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
         for metric in ("recall", "ndcg")
         for k in cutoffs
     ]
-    exact = [None if run.baseline else f"{run.summary['exact']:.1%}" for run in runs]
-    rows.append(Row("beam", "users whose result is proved exact", tuple(exact)))
+    rows.extend(_beams(runs))
     rows.extend(_survival(runs))
     return [row for row in rows if any(value is not None for value in row.values)]
 
@@ -55,6 +55,23 @@ def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
 def _metric(runs: list[Evaluation], group: str, measure: str, key: str) -> Row:
     values = (run.summary.get(key) for run in runs)
     return Row(group, measure, tuple(None if v is None else f"{v:.4f}" for v in values))
+
+
+def _beams(runs: list[Evaluation]) -> list[Row]:
+    """How each run was searched, and how often that was proved exact; nothing of baselines."""
+    searched = [None if run.baseline else run for run in runs]
+    kept = [run and _width(run.config.beam_width) for run in searched]
+    masks = [run and f"{run.config.mask} the softmax" for run in searched]
+    exact = [run and f"{run.summary['exact']:.1%}" for run in searched]
+    return [
+        Row("beam", "prefixes kept after each level", tuple(kept)),
+        Row("beam", "illegal tokens masked", tuple(masks)),
+        Row("beam", "users whose result is proved exact", tuple(exact)),
+    ]
+
+
+def _width(beam_width: BeamWidth) -> str:
+    return str(beam_width) if isinstance(beam_width, int) else ", ".join(map(str, beam_width))
 
 
 def _survival(runs: list[Evaluation]) -> list[Row]:
