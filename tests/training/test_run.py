@@ -100,10 +100,13 @@ def _windows(config):
     return RunData.load(config.data).train
 
 
-def test_losses_fall(make_config):
-    folder = train(make_config(training={"epochs": 4}))
-    losses = [line["train_loss"] for line in read_metrics(folder / "metrics.jsonl", "epoch")]
+def test_losses_fall_and_steps_are_counted_over_the_whole_run(make_config):
+    told = []
+    folder = train(make_config(training={"epochs": 4}), told.append)
+    epochs = read_metrics(folder / "metrics.jsonl", "epoch")
+    losses = [line["train_loss"] for line in epochs]
     assert losses[-1] < 0.9 * losses[0]
+    assert [line["step"] for line in epochs] == [told[0]["steps"] * n for n in (1, 2, 3, 4)]
 
 
 def test_a_finished_run_trained_again_stays_as_it_is(make_config):

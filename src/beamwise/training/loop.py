@@ -109,7 +109,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         position, every = self.position, self.config.early_stopping.every_epochs
-        line: dict[str, Any] = {"epoch": position.epoch, "step": position.step} | self.stage.label
+        line: dict[str, Any] = {"epoch": position.epoch, "step": position.steps} | self.stage.label
         line["train_loss"] = (position.loss_sum + float(self.loss_sum)) / position.targets
         line["train_seconds"] = round(position.seconds, 3)
         if (position.epoch + 1) % every == 0:
