@@ -26,6 +26,7 @@ MAX_LINES = 400
 MIRRORS_NO_MODULE = {
     Path("test_repository.py"),
     Path("test_benchmarks.py"),
+    Path("test_published_configs.py"),
     Path("test_exact_benchmarks.py"),
     Path("decoding/test_against_transformers.py"),
     Path("decoding/test_beam_search_widths.py"),

@@ -1,0 +1,71 @@
+"""The files in configs/ can be read, and those of published settings have the published values."""
+
+from pathlib import Path
+
+import pytest
+
+from beamwise.config import read_config
+from beamwise.experiments.comparison_config import ComparisonConfig
+from beamwise.experiments.objective_comparison import Comparison
+from beamwise.training.config import RunConfig
+
+ROOT = Path(__file__).parent.parent
+RUNS = sorted((ROOT / "configs").glob("*.yaml"))
+COMPARISONS = sorted((ROOT / "configs" / "comparisons").glob("*.yaml"))
+
+# APAO, Table 5: beta and eta, pointwise and then pairwise.
+TABLE_5 = {
+    ("tiger", "office"): (0.3, 1e-4, 0.2, 3e-5),
+    ("tiger", "grocery"): (0.1, 5e-5, 0.1, 5e-5),
+    ("tiger", "beauty"): (0.1, 1e-5, 0.1, 1e-4),
+    ("tiger", "yelp"): (0.05, 1e-5, 0.05, 5e-6),
+    ("llama", "office"): (0.4, 5e-4, 0.4, 5e-5),
+    ("llama", "grocery"): (0.4, 5e-5, 0.2, 3e-5),
+    ("llama", "beauty"): (0.3, 1e-4, 0.4, 1e-5),
+    ("llama", "yelp"): (0.4, 1e-5, 0.1, 5e-6),
+}
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_runs_are_named_after_their_files(path):
+    config = read_config(RunConfig, path)
+    assert config.out == Path("runs") / path.stem
+    name = path.stem.removesuffix("-titles")
+    objective = config.stages[-1].objective.name if config.stages else config.objective.name
+    assert name.endswith(objective) or config.stages, objective
+
+
+@pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.stem)
+def test_comparisons_accept_the_settings_of_every_method(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    comparison = Comparison(read_config(ComparisonConfig, path), tmp_path)
+    assert comparison.config.baseline in comparison.methods
+
+
+@pytest.mark.parametrize(("backbone", "data"), TABLE_5)
+@pytest.mark.parametrize("variant", ["pointwise", "pairwise"])
+def test_table_5(backbone, data, variant):
+    config = read_config(RunConfig, ROOT / "configs" / f"{data}-{backbone}-apao-{variant}.yaml")
+    beta, eta = (
+        TABLE_5[backbone, data][:2] if variant == "pointwise" else TABLE_5[backbone, data][2:]
+    )
+    assert (config.objective.name, config.objective.beta, config.objective.eta) == (
+        f"apao-{variant}", beta, eta,
+    )  # fmt: skip
+    assert (config.backbone.name, config.data.folder) == (backbone, Path("data") / data)
+    if variant == "pairwise":
+        assert config.negatives.count == 100
+
+
+@pytest.mark.parametrize(("backbone", "data"), TABLE_5)
+def test_the_baseline_differs_in_its_objective_alone(backbone, data):
+    ours, theirs = (
+        read_config(RunConfig, ROOT / "configs" / f"{data}-{backbone}-{objective}.yaml")
+        for objective in ("apao-pairwise", "ce")
+    )
+    kept = {"out", "objective", "negatives"}
+    assert ours.model_dump(exclude=kept) == theirs.model_dump(exclude=kept)
+    training = theirs.training  # APAO, section 5.1.3
+    assert (training.learning_rate, training.warmup_fraction, training.epochs) == (5e-4, 0.01, 200)
+    assert (training.batch_size, training.micro_batch_size) == (1024, 128)
+    assert (theirs.early_stopping.patience, theirs.data.max_history) == (20, 20)
