@@ -6,7 +6,7 @@ DEMO_VENV ?= .venv-demo
 DEMO_OUT ?= demo
 JOBS ?= 2
 # Extras of the development environment.
-EXTRAS = dev,text,minilm,tracking
+EXTRAS = dev,text,minilm,smollm2,tracking
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -42,6 +42,8 @@ bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON line
 	$(VENV)/bin/python benchmarks/kernels.py
 	$(VENV)/bin/python benchmarks/beam_search.py
 	$(VENV)/bin/python benchmarks/beam_search.py --backbone llama
+	$(VENV)/bin/python benchmarks/titles.py
+	$(VENV)/bin/python benchmarks/titles_training.py
 	$(VENV)/bin/python benchmarks/random_exactness.py
 
 clean: ## Remove the environments, caches and the demo's output; runs stay

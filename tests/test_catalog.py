@@ -72,6 +72,20 @@ def test_queries_on_the_golden_tree():
     assert catalog.find(prefixes).tolist() == [4, -1, 2, 0]
 
 
+def test_golden_runs_of_forced_tokens():
+    # 5 branches into its end (5 1) and 5 5, whose leaf is 5 5 1; 7 leads to the leaf 7 1 alone.
+    catalog = titles()
+    nodes = torch.arange(7)
+    assert catalog.run_stop.tolist() == [0, 1, 5, 3, 6, 5, 6]
+    assert catalog.num_children(nodes).tolist() == [2, 2, 1, 0, 1, 0, 0]
+    assert catalog.depth_of(nodes.view(1, 7)).tolist() == [[0, 1, 1, 2, 2, 2, 3]]
+    # Paths of 2, 3 and 2 tokens; the first two branch at the root and at 5, the last at the root.
+    assert catalog.path_shape == (7 / 3, 5 / 3, 2)
+    one = Catalog.from_tokens([[3, 2, 4]])
+    assert one.run_stop.tolist() == [3, 3, 3, 3]
+    assert one.path_shape == (3.0, 0.0, 0)
+
+
 def test_a_token_past_the_vocabulary_is_not_found():
     # Keys are node * vocab_size + token: 4 tokens, so (2, 4 + 3) would alias the edge (3, 3).
     assert golden().find(torch.tensor([[2, 7], [6, 2]])).tolist() == [-1, -1]
@@ -117,6 +131,13 @@ def test_equals_a_dict_trie(drawn):
     legal = catalog.legal_tokens(nodes)
     assert legal.values.tolist() == [token for _, token, _ in edges]
     assert legal.offsets.diff().tolist() == [sum(e[0] == n for e in edges) for n in nodes]
+    children = [[child for child in prefixes if child and child[:-1] == p] for p in prefixes]
+    assert catalog.num_children(nodes).tolist() == [len(below) for below in children]
+    assert catalog.depth_of(nodes).tolist() == [len(prefix) for prefix in prefixes]
+    for node, stop in enumerate(catalog.run_stop.tolist()):
+        while len(children[node]) == 1:
+            node = prefixes.index(children[node][0])
+        assert stop == node
     leaves = sorted(set(paths))
     sharing = catalog.items_of(torch.arange(catalog.num_leaves))
     assert sharing.values.tolist() == [

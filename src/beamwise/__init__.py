@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from beamwise._version import __version__
+
 if TYPE_CHECKING:
     from beamwise.catalog import Catalog
     from beamwise.experiments.evaluate_run import evaluate
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from beamwise.training.config import RunConfig
     from beamwise.training.run import train
 
-__version__ = "0.1.0"
 __all__ = ["Catalog", "RunConfig", "__version__", "evaluate", "load", "train"]
 
 _MODULE_OF = {

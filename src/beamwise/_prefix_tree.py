@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from itertools import pairwise
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Int32
 from torch import Tensor
 
 
@@ -24,6 +25,15 @@ class TreeArrays(TypedDict):
     leaf_of_item: Tensor
     leaf_item_start: Tensor
     leaf_items: Tensor
+
+
+class PathShape(NamedTuple):
+    """How long the leaves' paths are, and how often they branch."""
+
+    mean_tokens: float
+    mean_branchings: float
+    """Tokens that have an alternative; the others are forced."""
+    most_branchings: int
 
 
 def checked_paths(
@@ -131,6 +141,33 @@ def build_tree(paths: np.ndarray) -> TreeArrays:
         leaf_item_start=_int32(np.append(leaf_first, num_items)),
         leaf_items=_int32(order),
     )
+
+
+def run_stops(
+    child_start: Int32[Tensor, " nodes_and_one"], level_start: Sequence[int]
+) -> Int32[Tensor, " nodes"]:
+    """The first node at or below each that has not exactly one child, from the deepest level up."""
+    stops = torch.arange(len(child_start) - 1, dtype=torch.int32, device=child_start.device)
+    for first, stop in reversed(list(pairwise(level_start))):
+        edges = child_start[first : stop + 1]
+        upper = (edges.diff() == 1).nonzero()[:, 0]
+        stops[first + upper] = stops[edges[upper].long() + 1]  # edge e leads to node e + 1
+    return stops
+
+
+def path_shape(
+    child_start: Int32[Tensor, " nodes_and_one"], leaf_nodes: Int32[Tensor, "leaves levels"]
+) -> PathShape:
+    """Tokens and branching nodes of the leaves' paths, a level at a time."""
+    branches = child_start.diff() > 1
+    branchings = branches[:1].int().expand(len(leaf_nodes)).clone()
+    num_tokens = 0
+    for nodes in leaf_nodes.unbind(1):
+        exists = nodes >= 0
+        num_tokens += int(exists.sum())
+        branchings += branches[nodes.clamp(min=0)] & exists
+    mean_branchings = float(branchings.double().mean())
+    return PathShape(num_tokens / len(leaf_nodes), mean_branchings, int(branchings.max()))
 
 
 def _int32(array: np.ndarray) -> Tensor:

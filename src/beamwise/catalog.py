@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
-from beamwise._prefix_tree import build_tree, checked_paths
+from beamwise._prefix_tree import PathShape, build_tree, checked_paths, path_shape, run_stops
 from beamwise._saved_catalog import SavedCatalog, read_saved, write_saved
 
 END_TOKEN = 1
@@ -230,6 +230,24 @@ class Catalog:
         """Whether a path ends at each node."""
         return self.child_start[nodes] == self.child_start[nodes + 1]
 
+    def num_children(self, nodes: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+        """Tokens that extend each node towards an item; 0 at a leaf."""
+        return (self.child_start[nodes + 1] - self.child_start[nodes]).long()
+
+    def depth_of(self, nodes: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+        """Tokens of each node's prefix."""
+        return torch.bucketize(nodes, self._level_starts, right=True)
+
+    @cached_property
+    def run_stop(self) -> Int32[Tensor, " nodes"]:
+        """The first node at or below each that branches or is a leaf: the end of a forced run."""
+        return run_stops(self.child_start, self.level_start)
+
+    @cached_property
+    def path_shape(self) -> PathShape:
+        """How long the leaves' paths are, and how often they branch."""
+        return path_shape(self.child_start, self.leaf_nodes)
+
     def indices_of(self, item_ids: Sequence[str] | pl.Series) -> Int64[Tensor, " items_asked"]:
         """Item indices of data set ids.
 
@@ -328,6 +346,10 @@ class Catalog:
         retired = None if self.retired is None else self.retired.cpu().numpy()
         paths = self.leaf_tokens[self.leaf_of_item.long()].cpu().numpy()
         return SavedCatalog(self.item_ids, paths, self.vocab_size, self.end_token, retired)
+
+    @cached_property
+    def _level_starts(self) -> Int64[Tensor, " levels"]:
+        return torch.tensor(self.level_start[1:-1], device=self.device)
 
     @cached_property
     def _edge_keys(self) -> Int64[Tensor, " edges"]:

@@ -249,3 +249,25 @@ def test_settings_are_listed(beamwise, source):
 def test_settings_need_a_source_and_all_else_a_folder(beamwise, log):
     assert "unknown source" in beamwise("prepare", "tabel", "--settings").complaint
     assert "add --out DIR" in beamwise("prepare", "table", log).complaint
+
+
+def test_windows_of_titles(beamwise, tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "items.json").write_text('{"1": "One", "2": "Two", "3": "Three"}')
+    header = "user_id,item_ids,timestamp\n"
+    (folder / "train.csv").write_text(header + '7,"[1, 2]",5\n8,"[2, 1]",6\n')
+    (folder / "test.csv").write_text(header + '7,"[2, 3]",9\n')
+    out = tmp_path / "out"
+    outcome = beamwise("prepare", "title-windows", folder, "--out", out)
+    assert outcome.status == 0, outcome.err
+    assert f"beamwise tokenize {out} --method titles" in outcome.out
+    assert "--set data.split.name=published --set data.max_history=1" in outcome.err
+    assert "no validation part came with them" in outcome.err
+    assert Dataset.load(out).targets.height == 3
+    facts = json.loads((out / "data_card.json").read_text())
+    assert facts["targets"] == {"training": 2, "validation": 0, "test": 1}
+    assert facts["split"] == "published"
+    (folder / "test.csv").write_text(header + '7,"[2, 9]",9\n')
+    complaint = beamwise("prepare", "title-windows", folder, "--out", out).complaint
+    assert "test.csv, row 1, column 'item_ids': '9' is not an item of items.json" in complaint

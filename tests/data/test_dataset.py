@@ -212,3 +212,32 @@ def test_an_interruption_of_the_replacement_leaves_what_was_there(tmp_path, monk
     assert Dataset.load(tmp_path / "data").items["title"].to_list() == ["One", None]
     assert (tmp_path / "data" / "embeddings" / "file").read_text() == "kept"
     assert names(tmp_path) == ["data"]
+
+
+def with_targets(position: int = 1) -> Dataset:
+    """One user with two items, of which one is a published target."""
+    columns = {"user_id": ["a"], "position": [position], "part": ["test"]}
+    items = pl.DataFrame({"item_id": ["x", "y"], "title": ["X", "Y"]})
+    return Dataset(interactions(["x", "y"]), items, targets=pl.DataFrame(columns))
+
+
+def test_published_targets_are_kept_and_go_with_their_dataset(tmp_path):
+    with_targets().save(tmp_path / "data")
+    assert names(tmp_path / "data") == ["interactions.parquet", "items.parquet", "targets.parquet"]
+    assert Dataset.load(tmp_path / "data").targets.rows() == [("a", 1, "test")]
+    dataset(with_ids=False).save(tmp_path / "data")
+    assert Dataset.load(tmp_path / "data").targets is None
+    assert names(tmp_path / "data") == ["interactions.parquet", "items.parquet"]
+
+
+def test_targets_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="position 2 in row 0 of the targets"):
+        with_targets(2)
+    with_targets().save(tmp_path / "data")
+    path = tmp_path / "data" / "targets.parquet"
+    pl.read_parquet(path).with_columns(part=pl.lit("exam")).write_parquet(path)
+    with pytest.raises(ValueError, match=r"data: part 'exam' in row 0 of the targets"):
+        Dataset.load(tmp_path / "data")
+    path.write_bytes(b"PAR1 cut")
+    with pytest.raises(ValueError, match=r"targets.parquet is not readable as Parquet"):
+        Dataset.load(tmp_path / "data")

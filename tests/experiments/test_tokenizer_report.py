@@ -7,13 +7,16 @@ import pytest
 
 from beamwise.catalog import Catalog
 from beamwise.config import write_config
+from beamwise.data.dataset import Dataset
+from beamwise.data.sources import SimulatedShopConfig, read_source
 from beamwise.experiments.tokenizer_report import (
     made_by,
     note_same_codes,
     write_later_report,
+    write_title_report,
     write_tokenizer_report,
 )
-from beamwise.tokenization import Tokenized
+from beamwise.tokenization import TitlesConfig, Tokenized, tokenize
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.tokenization.quality import measure_quality
 from beamwise.tokenization.quality_warnings import MadeBy
@@ -117,3 +120,29 @@ def test_what_made_codes():
     config = QuantizedConfig.model_validate(settings | {"collisions": "share"})
     assert made_by(config) == MadeBy("rq-vae", "share", True, "minilm")
     assert made_by(SemanticIdsConfig()) == MadeBy(None, embedding="tfidf-svd")
+
+
+def test_titles_have_a_report_of_their_own(tmp_path):
+    folder = tmp_path / "titles"
+    shop: Dataset = read_source(SimulatedShopConfig(num_users=20, num_items=200))
+    shop.save(folder)
+    catalog = tokenize(folder, TitlesConfig(vocab_size=300)).catalog
+    quality = write_title_report(folder, catalog)
+    figures = json.loads((folder / "quality" / "report.json").read_text())
+    assert figures.pop("catalog") == catalog.version
+    assert figures.pop("settings") == TitlesConfig(vocab_size=300).model_dump(mode="json")
+    assert figures == quality.as_dict()
+    assert figures["num_items"] == 200
+    text = (folder / "quality" / "report.md").read_text()
+    assert text.startswith("# Tokenizer of titles\n")
+    assert "| items | 200 |" in text
+    assert sorted(path.name for path in (folder / "quality").iterdir()) == [
+        "report.json",
+        "report.md",
+    ]
+    assert write_later_report(folder, catalog).as_dict() == quality.as_dict()
+    retired = catalog.with_retired(catalog.item_ids.head(1))
+    note_same_codes(folder, retired)
+    noted = json.loads((folder / "quality" / "report.json").read_text())
+    assert noted["catalog"] == retired.version
+    assert noted["num_items"] == 200

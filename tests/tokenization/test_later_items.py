@@ -9,10 +9,11 @@ import pytest
 
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import Dataset, read_items
-from beamwise.tokenization import tokenize
+from beamwise.tokenization import TitlesConfig, tokenize
 from beamwise.tokenization.item_tokenizer import ItemTokenizer
 from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
+from beamwise.tokenization.title_tokenizer import TitleTokenizer
 from beamwise.training.later_catalog import check_same_tokens
 
 from .conftest import TITLES, contents, items_of
@@ -260,3 +261,40 @@ def test_a_damaged_catalog_is_not_tokenized_over(data, small):
     with pytest.raises(ValueError, match=r"says which items are retired, so remove .*/catalog"):
         tokenize(data, small)
     assert contents(data) == before
+
+
+@pytest.fixture
+def titled(prepare):
+    """A dataset whose items are their titles."""
+    folder = prepare()
+    tokenize(folder, TitlesConfig(vocab_size=300))
+    return folder
+
+
+def test_titles_are_added_and_retired(titled):
+    before = Catalog.load(titled / "catalog")
+    longer = items_of({"n1": "a purple lamp of another size", "n2": "blue pen"})
+    catalog = change_items(titled, longer, ["i03"])
+    assert Catalog.load(titled / "catalog").version == catalog.version
+    tokenizer = TitleTokenizer.load(titled / "tokenizer")
+    assert tokenizer.titles_of(catalog) == read_items(titled)["title"].to_list()
+    assert catalog.retired_ids.to_list() == ["i03"]
+    assert catalog.vocab_size == before.vocab_size
+    shared = catalog.leaf_of_item[catalog.indices_of(["i00", "n2"])].tolist()
+    assert shared[0] == shared[1]  # of equal titles
+    assert last_version(titled)["added"] == 2
+    files = contents(titled)
+    with pytest.raises(ValueError, match="item 'n3' has no title"):
+        change_items(titled, items_of({"n3": None}))
+    with pytest.raises(ValueError, match="titles have no setting that may change"):
+        change_items(titled, items_of({"n3": "x"}), overrides=["answer=x"])
+    assert contents(titled) == files
+
+
+def test_another_dataset_gets_titles_by_the_same_tokens(titled, prepare):
+    other = prepare("other", {"x": "green mug", "i05": "another name", "y": "ünknown"})
+    catalog = tokenize_like(other, titled)
+    tokenizer = TitleTokenizer.load(other / "tokenizer")
+    known = Catalog.load(titled / "catalog")
+    assert tokenizer.titles_of(catalog) == ["green mug", TITLES["i05"], "ünknown"]
+    assert (catalog.vocab_size, catalog.end_token) == (known.vocab_size, known.end_token)

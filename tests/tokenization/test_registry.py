@@ -10,12 +10,13 @@ from beamwise.tokenization import TOKENIZERS, AnyTokenizerConfig, tokenize
 from beamwise.tokenization.item_ids import ItemIdsConfig
 from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
+from beamwise.tokenization.title_tokenizer import TitlesConfig
 
 from .conftest import contents
 
 
 def test_names_agree_with_configs_and_the_union_holds_every_tokenizer():
-    assert list(TOKENIZERS) == ["semantic-ids", "quantized", "item-ids"]
+    assert list(TOKENIZERS) == ["semantic-ids", "quantized", "item-ids", "titles"]
     for name, method in TOKENIZERS.items():
         assert method.config.model_fields["name"].default == name
     union = get_args(AnyTokenizerConfig)[0]
@@ -26,6 +27,7 @@ def test_a_name_chooses_the_tokenizer():
     adapter = TypeAdapter(AnyTokenizerConfig)
     assert adapter.validate_python({"name": "semantic-ids"}) == SemanticIdsConfig()
     assert adapter.validate_python({"name": "item-ids"}) == ItemIdsConfig()
+    assert adapter.validate_python({"name": "titles"}) == TitlesConfig(model="tiny")
     chosen = adapter.validate_python({"name": "quantized", "quantizer": {"num_levels": 2}})
     assert isinstance(chosen, QuantizedConfig)
     assert (chosen.quantizer.name, chosen.quantizer.num_levels) == ("rq-kmeans", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +52,18 @@ def test_an_end_token_is_another_catalog():
     later = Catalog.from_tokens([[2], [3]], [1, 1], ["a", "b"], vocab_size=6)
     with pytest.raises(ValueError, match="num_levels=2"):
         check_same_tokens(later, trained, FOLDER)
+
+
+def test_closed_items_may_be_longer_or_shorter_than_all_before():
+    ids = ["a", "b"]
+    trained = Catalog.from_tokens([[2, 3], [3, 0]], [2, 1], ids, vocab_size=6)
+    longer = Catalog.from_tokens([[3, 0, 0], [2, 3, 0], [4, 4, 4]], [1, 2, 3], ["b", "a", "c"])
+    check_same_tokens(replace(longer, vocab_size=6), trained, FOLDER)
+    shorter = Catalog.from_tokens([[3]], [1], ["b"], vocab_size=6)
+    check_same_tokens(shorter, trained, FOLDER)
+    other = Catalog.from_tokens([[3, 3, 3], [2, 3, 0]], [3, 2], ["b", "a"], vocab_size=6)
+    with pytest.raises(ValueError, match="item 'b' has other tokens"):
+        check_same_tokens(other, trained, FOLDER)
 
 
 def test_items_come_in_the_order_of_the_catalog(tmp_path):

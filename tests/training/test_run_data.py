@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from beamwise import Catalog
+from beamwise.data.dataset import Dataset
 from beamwise.data.splitting import ByTimeConfig
-from beamwise.tokenization import QuantizedConfig, tokenize
+from beamwise.data.window_splits import PublishedConfig
+from beamwise.tokenization import QuantizedConfig, TitlesConfig, tokenize
 from beamwise.tokenization.embeddings import CoOccurrenceConfig
 from beamwise.tokenization.quantizers import RQKMeansConfig
 from beamwise.training.config import DataConfig
@@ -85,3 +87,23 @@ def test_codes_that_know_what_is_to_be_predicted_are_refused(shop_folder, tmp_pa
     RunData.load(timed)
     with pytest.raises(ValueError, match="'leave-one-out'"):
         RunData.load(DataConfig(folder=copy))
+
+
+def test_published_targets_of_titles_are_read(shop_folder, tmp_path):
+    dataset = Dataset.load(shop_folder)
+    users = dataset.interactions.user_ids
+    rows = [
+        (user, position, part)
+        for user in users.head(3)
+        for position, part in ((2, "training"), (3, "validation"), (4, "test"))
+    ]
+    targets = pl.DataFrame(rows, schema=["user_id", "position", "part"], orient="row")
+    folder = tmp_path / "titles"
+    Dataset(dataset.interactions, dataset.items, targets=targets).save(folder)
+    tokenize(folder, TitlesConfig(vocab_size=300))
+    data = RunData.load(DataConfig(folder=folder, split=PublishedConfig(), max_history=2))
+    assert data.test.positions.tolist() == [4, 4, 4]
+    assert data.validation.users.tolist() == [0, 1, 2]
+    assert data.train_sequences.starts.diff().tolist() == [3, 3, 3] + [0] * (len(users) - 3)
+    with pytest.raises(ValueError, match="shop: the data came without a split"):
+        RunData.load(DataConfig(folder=shop_folder, split=PublishedConfig()))

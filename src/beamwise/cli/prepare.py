@@ -66,12 +66,14 @@ def prepare(
       beamwise prepare amazon reviews_Beauty_5.json.gz --items meta_Beauty.json.gz --out data/beauty
       beamwise prepare movielens downloads/ml-1m --set min_rating=4 --out data/movies
       beamwise prepare semantic-id-json downloads/office --out data/office
+      beamwise prepare title-windows downloads/toy --out data/toy-titles
       beamwise prepare simulated-shop --set seed=3 --out data/shop
       beamwise prepare table --settings
 
     Args:
         source: table (a CSV, TSV, Parquet or JSON-lines file of your own), amazon, yelp, movielens,
-            semantic-id-json (*.inter.json and *.index.json) or simulated-shop.
+            semantic-id-json (*.inter.json and *.index.json), title-windows (train.csv, valid.csv,
+            test.csv and items.json) or simulated-shop.
         path: File or folder to read, for a source that has one.
         out: Folder to write.
         items: File of items and their texts: a table as path is, or the metadata of amazon.
@@ -109,7 +111,10 @@ def prepare(
         return
     _print_card(f"{source} in {out}", card)
     message(f"wrote the data card to {out / 'data_card.md'}")
-    print_next([f"beamwise tokenize {out}"])
+    for line in _on_targets(card):
+        message(line)
+    method = " --method titles" if source == "title-windows" else ""
+    print_next([f"beamwise tokenize {out}{method}"])
 
 
 def _print_card(title: str, card: DataCard) -> None:
@@ -118,6 +123,21 @@ def _print_card(title: str, card: DataCard) -> None:
     print_histogram("interactions of an item", "items", card.interactions_per_item.histogram)
     for line in card.published:
         message(f"published figures: {line}")
+
+
+def _on_targets(card: DataCard) -> list[str]:
+    """How to use targets that came with the data."""
+    if card.split != "published":
+        return []
+    size = card.notes.get("items_in_the_longest_window")
+    history = "" if size is None else f" --set data.max_history={size - 1}"
+    lines = [f"the targets came with the data: train with --set data.split.name=published{history}"]
+    if not card.targets["validation"]:
+        lines.append(
+            "no validation part came with them: the latest of the training targets become one "
+            "(data.split.validation says how many)"
+        )
+    return lines
 
 
 def _published(source: Config, dataset: Dataset) -> tuple[str, ...]:

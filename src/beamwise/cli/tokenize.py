@@ -18,6 +18,7 @@ from beamwise.cli.output import (
 )
 from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
 from beamwise.cli.progress import WorkProgress
+from beamwise.cli.title_catalog import tell_titles
 from beamwise.config import Config, read_config
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, SEMANTIC_IDS_FILE
 from beamwise.data.dataset import read_items as read_dataset_items
@@ -26,6 +27,7 @@ from beamwise.experiments.tokenizer_report import (
     REPORT_FILE,
     note_same_codes,
     write_later_report,
+    write_title_report,
     write_tokenizer_report,
 )
 from beamwise.tokenization import AnyTokenizerConfig
@@ -37,13 +39,18 @@ from beamwise.tokenization.items_to_add import column_notes, read_items_to_add
 from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.tokenization.quality import TokenizerQuality
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig
+from beamwise.tokenization.title_quality import TitleQuality
+from beamwise.tokenization.title_tokenizer import TitlesConfig
 
-Method = Literal["semantic-ids", "rq-kmeans", "rq-vae", "item-ids"]
+Method = Literal["semantic-ids", "rq-kmeans", "rq-vae", "item-ids", "titles"]
 SETTINGS: dict[Method | None, type[Config]] = {
     "semantic-ids": SemanticIdsConfig,
     "item-ids": ItemIdsConfig,
+    "titles": TitlesConfig,
 }
 """Settings of the methods that do not make codes from vectors."""
+MOST_LEVELS = 8
+"""Levels whose prefixes are listed; titles have many more."""
 
 
 def tokenize(
@@ -76,6 +83,7 @@ def tokenize(
       beamwise tokenize data/office --end-token --codebook-size 256
       beamwise tokenize data/mine --codes my_codes.csv
       beamwise tokenize data/mine --method item-ids
+      beamwise tokenize data/mine --method titles --set model=smollm2
       beamwise tokenize data/mine --add new_items.csv --retire sold_out.csv
       beamwise tokenize data/mine --restore back_in_stock.csv
       beamwise tokenize data/next-month --like runs/first
@@ -83,7 +91,8 @@ def tokenize(
     Args:
         folder: Dataset folder that prepare wrote; the catalog goes into it.
         method: rq-kmeans or rq-vae make codes from the items; semantic-ids takes those that exist;
-            item-ids gives each item one token of its own, so there are no codes to report on.
+            item-ids gives each item one token of its own, so there are no codes to report on;
+            titles takes each item's title in the tokens of a language model (--set model=...).
             Where not given: semantic-ids if the data came with codes, else rq-kmeans.
         codes: File of codes that exist: CSV, TSV or Parquet with item_id, or .npy in item order.
         codebook_size: Codes a level.
@@ -121,6 +130,9 @@ def tokenize(
     _tell_retired(tokenized.catalog)
     if isinstance(chosen, ItemIdsConfig):
         _tell_item_ids(folder, facts, json)
+        return
+    if isinstance(chosen, TitlesConfig):
+        tell_titles(folder, chosen, facts, write_title_report(folder, tokenized.catalog), json)
         return
     quality = write_tokenizer_report(folder, tokenized, chosen)
     report = folder / QUALITY_FOLDER / REPORT_FILE
@@ -163,13 +175,16 @@ def _chosen(
     settings: Sequence[str],
 ) -> AnyTokenizerConfig:
     """The tokenizer's settings from all the ways to give them."""
-    if method == "item-ids":
+    if method in ("item-ids", "titles"):
         if codes is not None or codebook_size is not None or end_token:
+            what = "item one token of its own" if method == "item-ids" else "title its end token"
             raise ValueError(
-                "--method item-ids gives each item one token of its own: leave out --codes, "
-                "--codebook-size and --end-token"
+                f"--method {method} gives each {what}: leave out --codes, --codebook-size and "
+                "--end-token"
             )
-        return read_config(ItemIdsConfig, config, settings)
+        return read_config(
+            ItemIdsConfig if method == "item-ids" else TitlesConfig, config, settings
+        )
     exists = codes is not None or (folder / SEMANTIC_IDS_FILE).is_file()
     given = ["end_token=true"] if end_token else []
     if method == "semantic-ids" or (method is None and exists):
@@ -211,9 +226,13 @@ def _follow(
         print_json({"folder": folder / CATALOG_FOLDER, "report": report} | facts | judged)
         return
     _print_catalog(folder, facts)
-    if quality is not None:
+    if isinstance(quality, TitleQuality):
+        print_facts("titles", quality.facts())
+    elif quality is not None:
         _print_warnings(quality)
-        message(f"wrote the report on the codes to {report}")
+    if quality is not None:
+        what = "titles" if isinstance(quality, TitleQuality) else "codes"
+        message(f"wrote the report on the {what} to {report}")
     print_next([f"beamwise recommend RUN --data {folder} --user USER_ID"])
 
 
@@ -264,7 +283,9 @@ def _tell_item_ids(folder: Path, facts: dict[str, Any], json: bool) -> None:
 
 
 def _print_catalog(folder: Path, facts: dict[str, Any]) -> None:
-    per_level = " ".join(f"{count:,}" for count in facts["prefixes_per_level"])
+    counts = facts["prefixes_per_level"]
+    per_level = " ".join(f"{count:,}" for count in counts[:MOST_LEVELS])
+    per_level += " ..." if len(counts) > MOST_LEVELS else ""
     title = f"catalog in {folder / CATALOG_FOLDER}"
     print_facts(title, facts | {"prefixes_per_level": per_level})
 

@@ -15,7 +15,8 @@ from jaxtyping import Integer
 
 from beamwise.config import Config, changed_settings
 from beamwise.data.dataset import Dataset
-from beamwise.data.splitting import are_positions
+from beamwise.data.published_targets import PARTS
+from beamwise.data.user_sequences import are_positions
 
 MARKDOWN_FILE, JSON_FILE = "data_card.md", "data_card.json"
 BAR_WIDTH = 40
@@ -123,8 +124,8 @@ def data_card(
 
     Args:
         dataset: What was prepared.
-        targets: How many each part of the split has, by its name; those of leaving one out where
-            not given.
+        targets: How many each part of the split has, by its name; where not given those that came
+            with the dataset, or else those of leaving one out.
         notes: What else was counted, by its name; what the dataset's source counted where not
             given.
         published: Lines that compare with published figures.
@@ -135,6 +136,7 @@ def data_card(
     per_item = np.bincount(interactions.items)
     times = interactions.timestamps
     timeless = _instead_of_times(dataset)
+    split, found = _targets_of(dataset, per_user)
     first, last = int(times.min()), int(times.max())
     pairs = interactions.num_users * interactions.num_items
     return DataCard(
@@ -151,8 +153,8 @@ def data_card(
         first_time=None if timeless else first,
         last_time=None if timeless else last,
         times=timeless or _period(first, last),
-        split="leave-one-out" if targets is None else None,
-        targets=dict(_leave_one_out_targets(per_user) if targets is None else targets),
+        split=split if targets is None else None,
+        targets=dict(found if targets is None else targets),
         notes=dict(dataset.notes if notes is None else notes),
         published=tuple(published),
     )
@@ -176,6 +178,16 @@ def _distribution(counts: Integer[np.ndarray, " owners"]) -> Distribution:
         max=int(counts.max()),
         histogram=dict(zip(names, sizes.tolist(), strict=True)),
     )
+
+
+def _targets_of(
+    dataset: Dataset, lengths: Integer[np.ndarray, " users"]
+) -> tuple[str, dict[str, int]]:
+    """The split that a card describes, and how many targets each of its parts has."""
+    if dataset.targets is None:
+        return "leave-one-out", _leave_one_out_targets(lengths)
+    parts = dataset.targets["part"]
+    return "published", {name: int((parts == name).sum()) for name in PARTS}
 
 
 def _leave_one_out_targets(lengths: Integer[np.ndarray, " users"]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A dataset: interactions, items, and the semantic IDs where they are published with it."""
+"""A dataset: interactions, items, and the semantic IDs and targets that were published with it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from beamwise.data.interactions import Interactions
 from beamwise.data.parquet_files import read_table
+from beamwise.data.published_targets import TARGETS_FILE, published_parts, read_targets
 
 INTERACTIONS_FILE = "interactions.parquet"
 ITEMS_FILE = "items.parquet"
@@ -23,7 +24,7 @@ QUALITY_FOLDER = "quality"
 EMBEDDINGS_FOLDER = "embeddings"
 """Vectors of items by the content that they were made from, so they outlive the dataset."""
 FOLDERS = (CATALOG_FOLDER, TOKENIZER_FOLDER, QUALITY_FOLDER, EMBEDDINGS_FOLDER)
-FILES = (INTERACTIONS_FILE, ITEMS_FILE, SEMANTIC_IDS_FILE)
+FILES = (INTERACTIONS_FILE, ITEMS_FILE, SEMANTIC_IDS_FILE, TARGETS_FILE)
 ITEM_COLUMNS = {"item_id": pl.String, "title": pl.String}
 
 
@@ -32,8 +33,9 @@ class Dataset:
     """Interactions and the items that can be recommended, those that nobody took included.
 
     Raises:
-        ValueError: If a column is missing or of another type, an item id repeats or is null, or the
-            interactions or semantic IDs name an item that `items` has not.
+        ValueError: If a column is missing or of another type, an item id repeats or is null, the
+            interactions or semantic IDs name an item that `items` has not, or the targets do not
+            fit the interactions.
     """
 
     interactions: Interactions
@@ -46,6 +48,9 @@ class Dataset:
     """What the source counted while it read, as rows dropped; not saved."""
     has_times: bool = True
     """Whether timestamps are times, and not the order of the rows for want of them; not saved."""
+    targets: pl.DataFrame | None = None
+    """Where the data came with a split, its targets: user_id String, position Int64 in the user's
+    items from 0, part String (training, validation, test)."""
 
     def __post_init__(self) -> None:
         _check_columns("items", self.items, ITEM_COLUMNS)
@@ -54,6 +59,8 @@ class Dataset:
             expected = {"item_id": pl.String, "codes": pl.List(pl.Int32)}
             _check_columns("semantic IDs", self.semantic_ids, expected)
             _check_known("the semantic IDs", self.semantic_ids["item_id"], self.items)
+        if self.targets is not None:
+            published_parts(self.targets, self.interactions)
 
     def save(self, folder: Path, *, overwrite: bool = False, keep: Iterable[Path] = ()) -> None:
         """Write the tables as Parquet into `folder`: all of them, or after a failure none.
@@ -79,6 +86,8 @@ class Dataset:
             self.items.write_parquet(made / ITEMS_FILE)
             if self.semantic_ids is not None:
                 self.semantic_ids.write_parquet(made / SEMANTIC_IDS_FILE)
+            if self.targets is not None:
+                self.targets.write_parquet(made / TARGETS_FILE)
             _replace(folder, made)
 
     @classmethod
@@ -95,8 +104,9 @@ class Dataset:
         items = read_table(folder / ITEMS_FILE)
         path = folder / SEMANTIC_IDS_FILE
         semantic_ids = read_table(path) if path.exists() else None
+        targets = read_targets(folder / TARGETS_FILE)
         try:
-            return cls(interactions, items, semantic_ids)
+            return cls(interactions, items, semantic_ids, targets=targets)
         except ValueError as error:
             raise ValueError(f"{folder}: {error}") from None
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int64
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from beamwise.config import Config
-from beamwise.data.interactions import Interactions, positions_in
+from beamwise.data.interactions import Interactions
+from beamwise.data.published_targets import published_parts
+from beamwise.data.user_sequences import Sequences, Split, Targets, check_times
+from beamwise.data.window_splits import (
+    PublishedConfig,
+    WindowsConfig,
+    published_split,
+    sliding_windows,
+)
 
 
 class LeaveOneOutConfig(Config):
@@ -41,40 +48,10 @@ class ByTimeConfig(Config):
         return self
 
 
-AnySplitConfig = Annotated[LeaveOneOutConfig | ByTimeConfig, Field(discriminator="name")]
+AnySplitConfig = Annotated[
+    LeaveOneOutConfig | ByTimeConfig | PublishedConfig | WindowsConfig, Field(discriminator="name")
+]
 """The type of a setting that chooses a split by `name`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sequences:
-    """Every user's items in time order, end to end in flat arrays."""
-
-    user_ids: pl.Series
-    items: Int32[Tensor, " interactions"]
-    """Item indices; user `u` has `items[starts[u]:starts[u + 1]]`."""
-    starts: Int64[Tensor, " users_and_one"]
-    timestamps: Int64[Tensor, " interactions"]
-    """When each of `items` was taken, in the unit of the interactions; ascends within a user."""
-
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """Items to predict: the one at `positions[i]` of user `users[i]`, from all those before it."""
-
-    users: Int64[Tensor, " targets"]
-    positions: Int64[Tensor, " targets"]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Targets by purpose."""
-
-    train: Targets
-    validation: Targets
-    test: Targets
-    train_lengths: Int64[Tensor, " users"]
-    """How many of each user's items, the first ones, may be counted in training: those that are no
-    target of another part, and by time also none from then on."""
 
 
 def split_sequences(sequences: Sequences, config: AnySplitConfig) -> Split:
@@ -83,18 +60,30 @@ def split_sequences(sequences: Sequences, config: AnySplitConfig) -> Split:
     Raises:
         ValueError: As that way of splitting does.
     """
-    if isinstance(config, ByTimeConfig):
-        return by_time(sequences, config.validation, config.test)
-    return leave_one_out(sequences)
+    if isinstance(config, PublishedConfig):
+        return published_split(sequences, config)
+    if isinstance(config, LeaveOneOutConfig):
+        return leave_one_out(sequences)
+    if isinstance(config, WindowsConfig):
+        return sliding_windows(sequences, config)
+    return by_time(sequences, config.validation, config.test)
 
 
-def sequences_of(interactions: Interactions, item_ids: pl.Series) -> Sequences:
+def sequences_of(
+    interactions: Interactions, item_ids: pl.Series, targets: pl.DataFrame | None = None
+) -> Sequences:
     """Lay out every user's items; an item's index is its position in `item_ids`.
 
     Users keep the order of the interactions.
 
+    Args:
+        interactions: Who took what.
+        item_ids: All items.
+        targets: Those that came with the data, as `Dataset.targets`.
+
     Raises:
-        ValueError: If `item_ids` repeats an id, or lacks an item of the interactions.
+        ValueError: If `item_ids` repeats an id, or lacks an item of the interactions, or the
+            targets do not fit the interactions.
     """
     if item_ids.n_unique() != len(item_ids):
         repeated = item_ids.filter(item_ids.is_duplicated())[0]
@@ -113,6 +102,7 @@ def sequences_of(interactions: Interactions, item_ids: pl.Series) -> Sequences:
         torch.from_numpy(index.to_numpy().astype(np.int32)[interactions.items]),
         torch.from_numpy(interactions.starts),
         torch.from_numpy(interactions.timestamps),
+        None if targets is None else torch.from_numpy(published_parts(targets, interactions)),
     )
 
 
@@ -154,11 +144,7 @@ def by_time(sequences: Sequences, validation: float = 0.1, test: float = 0.1) ->
     """
     owners = torch.repeat_interleave(sequences.starts.diff())
     positions = torch.arange(len(owners)) - sequences.starts[owners]
-    if are_positions(sequences.timestamps.numpy(), sequences.starts.numpy()):
-        raise ValueError(
-            "the data have no times: every user's timestamps are 0, 1, 2, ...; split by "
-            "leave-one-out, or prepare the data from a source with times"
-        )
+    check_times(sequences)
     is_target = positions > 0
     validation_begin, test_begin = _cuts(sequences.timestamps[is_target], validation, test)
     times = sequences.timestamps
@@ -169,18 +155,6 @@ def by_time(sequences: Sequences, validation: float = 0.1, test: float = 0.1) ->
         test=_targets(owners, positions, is_target & (times >= test_begin)),
         train_lengths=torch.bincount(owners[in_train], minlength=len(sequences.user_ids)),
     )
-
-
-def are_positions(
-    timestamps: Int64[np.ndarray, " interactions"], starts: Int64[np.ndarray, " users_and_one"]
-) -> bool:
-    """Whether every user's timestamps are 0, 1, 2, ...: places in a list, as of data without times.
-
-    Args:
-        timestamps: Of all users, end to end.
-        starts: User `u` has those from `starts[u]` up to, not including, `starts[u + 1]`.
-    """
-    return bool((timestamps == positions_in(starts)).all())
 
 
 def training_part(sequences: Sequences, split: Split) -> Sequences:

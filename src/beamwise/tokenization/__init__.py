@@ -14,6 +14,8 @@ from beamwise.tokenization.item_ids import ItemIdsConfig, tokenize_item_ids
 from beamwise.tokenization.item_tokenizer import Progress, QuantizedConfig
 from beamwise.tokenization.quantized import tokenize_quantized
 from beamwise.tokenization.semantic_ids import SemanticIdsConfig, tokenize_semantic_ids
+from beamwise.tokenization.title_tokenizer import TitlesConfig
+from beamwise.tokenization.titles import tokenize_titles
 from beamwise.tokenization.tokenized import Tokenized, retired_before, still_retired
 
 
@@ -28,10 +30,11 @@ TOKENIZERS: dict[str, TokenizerMethod] = {
     "semantic-ids": TokenizerMethod(SemanticIdsConfig, tokenize_semantic_ids),
     "quantized": TokenizerMethod(QuantizedConfig, tokenize_quantized),
     "item-ids": TokenizerMethod(ItemIdsConfig, tokenize_item_ids),
+    "titles": TokenizerMethod(TitlesConfig, tokenize_titles),
 }
 
 AnyTokenizerConfig = Annotated[
-    SemanticIdsConfig | QuantizedConfig | ItemIdsConfig, Field(discriminator="name")
+    SemanticIdsConfig | QuantizedConfig | ItemIdsConfig | TitlesConfig, Field(discriminator="name")
 ]
 """The type of a setting that chooses a tokenizer by `name`."""
 

@@ -18,7 +18,8 @@ from beamwise.data.dataset import (
     TOKENIZER_FOLDER,
     read_items,
 )
-from beamwise.tokenization.item_tokenizer import ItemTokenizer, Progress
+from beamwise.tokenization.fitted import load_fitted
+from beamwise.tokenization.item_tokenizer import Progress
 from beamwise.tokenization.tokenized import (
     VERSIONS_FILE,
     beside,
@@ -42,14 +43,14 @@ def tokenize_like(
     Args:
         folder: Prepared dataset.
         other: Dataset or run folder with a catalog and the tokenizer that made it.
-        overrides: Settings for new items, as `ItemTokenizer.load` takes them.
+        overrides: Settings for new items, as `load_fitted` takes them.
         progress: Told of the embedding.
 
     Raises:
         ValueError: If something is missing or damaged, or an item has no vector.
     """
     items, retired = read_items(folder), retired_before(folder)
-    tokenizer = ItemTokenizer.load(other / TOKENIZER_FOLDER, overrides)
+    tokenizer = load_fitted(other / TOKENIZER_FOLDER, overrides)
     known = Catalog.load(other / CATALOG_FOLDER)
     catalog = still_retired(tokenizer.extend(known, items, progress), retired)
     num_known = int(catalog.item_ids.is_in(known.item_ids.implode()).sum())
@@ -78,7 +79,7 @@ def change_items(
         folder: Dataset with a catalog, and where items are added with the tokenizer that made it.
         added: item_id, title and the columns that the tokenizer reads; ids that are new.
         retired: Ids no longer to be recommended.
-        overrides: Settings for new items, as `ItemTokenizer.load` takes them.
+        overrides: Settings for new items, as `load_fitted` takes them.
         progress: Told of the embedding.
         restored: Retired ids to be recommended again.
         files: Where `added`, `retired` and `restored` were read from, a row an item, by these
@@ -96,7 +97,7 @@ def change_items(
         items = _joined(items, added, catalog, files)
     _check_ids(catalog, items["item_id"], retired, restored, files)
     if added is not None:
-        tokenizer = ItemTokenizer.load(folder / TOKENIZER_FOLDER, overrides)
+        tokenizer = load_fitted(folder / TOKENIZER_FOLDER, overrides)
         with _named(files.get("added")):
             catalog = tokenizer.extend(catalog, _in_order(items, catalog.item_ids), progress)
     catalog = catalog.with_restored(restored).with_retired(retired)

@@ -1,4 +1,4 @@
-"""A tokenized dataset: its catalog, what the codes can be judged by, and how both are saved."""
+"""A tokenized dataset: its catalog, what codes can be judged by, and how both are saved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int32
 from beamwise.catalog import Catalog
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER, TOKENIZER_FOLDER
 from beamwise.tokenization.codes import codes_of
-from beamwise.tokenization.item_tokenizer import ItemTokenizer
+from beamwise.tokenization.fitted import FittedTokenizer
 
 VERSIONS_FILE = "versions.jsonl"
 """In the tokenizer's folder: a line for every catalog that it made, the newest last."""
@@ -24,22 +24,24 @@ VERSIONS_FILE = "versions.jsonl"
 
 @dataclass(frozen=True, eq=False)
 class Tokenized:
-    """Items with their codes, and what there is to judge the codes by."""
+    """Items with their tokens, and where these are codes what there is to judge them by."""
 
     catalog: Catalog
-    codebook_size: int
-    num_code_levels: int
+    codebook_size: int | None = None
+    """None where tokens are no codes, as those of titles."""
+    num_code_levels: int | None = None
     """Levels that a quantizer made; one that only tells equal codes apart comes after them."""
-    vectors: Float32[np.ndarray, "items dim"] | None
+    vectors: Float32[np.ndarray, "items dim"] | None = None
     """The items in the space in which near items should have like codes; None without texts."""
-    tokenizer: ItemTokenizer | None = None
+    tokenizer: FittedTokenizer | None = None
     """None where codes were given: then no code can be made for further items."""
     facts: dict[str, int] = field(default_factory=dict)
     """What settling collisions took."""
 
     @property
     def codes(self) -> Int32[np.ndarray, "items levels"]:
-        """Every item's codes."""
+        """Every item's codes, where it has some."""
+        assert self.codebook_size is not None
         return codes_of(self.catalog, self.codebook_size)
 
     def save(self, folder: Path) -> None:

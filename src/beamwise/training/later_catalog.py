@@ -32,12 +32,14 @@ def check_same_tokens(catalog: Catalog, trained: Catalog, folder: Path) -> None:
     """Refuse a catalog that is not of the same tokenizer as the one that a model was trained with.
 
     It may have more items, fewer, and in another order; items of both must have the same tokens.
+    Where an end token closes every item, as a title, new ones may be longer than all before.
 
     Raises:
         ValueError: If sizes differ, no item is in both, or one has other tokens.
     """
     fix = f"tokenize it like the run's data: beamwise tokenize {folder} --like RUN_DATA"
-    for name in ("vocab_size", "num_levels", "end_token"):
+    of_one_length = trained.end_token is None
+    for name in ("vocab_size", *(("num_levels",) if of_one_length else ()), "end_token"):
         theirs, ours = getattr(catalog, name), getattr(trained, name)
         if theirs != ours:
             raise ValueError(
@@ -47,7 +49,8 @@ def check_same_tokens(catalog: Catalog, trained: Catalog, folder: Path) -> None:
     shared = catalog.item_ids.filter(catalog.item_ids.is_in(trained.item_ids.implode()))
     if not len(shared):
         raise ValueError(f"the catalog of {folder} has no item of the run's catalog: {fix}")
-    changed = (_paths(catalog, shared) != _paths(trained, shared)).any(dim=1)
+    width = max(catalog.num_levels, trained.num_levels)
+    changed = (_paths(catalog, shared, width) != _paths(trained, shared, width)).any(dim=1)
     if bool(changed.any()):
         raise ValueError(
             f"item {shared[int(changed.int().argmax())]!r} has other tokens in {folder} than in "
@@ -55,6 +58,8 @@ def check_same_tokens(catalog: Catalog, trained: Catalog, folder: Path) -> None:
         )
 
 
-def _paths(catalog: Catalog, item_ids: pl.Series) -> torch.Tensor:
+def _paths(catalog: Catalog, item_ids: pl.Series, width: int) -> torch.Tensor:
+    """Tokens of some items, padded with -1 to `width`."""
     leaves = catalog.leaf_of_item[catalog.indices_of(item_ids)].long()
-    return catalog.leaf_tokens[leaves].cpu()
+    tokens = catalog.leaf_tokens[leaves].cpu()
+    return torch.nn.functional.pad(tokens, (0, width - tokens.shape[1]), value=-1)

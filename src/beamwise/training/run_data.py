@@ -8,12 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from beamwise.catalog import Catalog
-from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER, TOKENIZER_FOLDER, Dataset
 from beamwise.data.splitting import Sequences, sequences_of, split_sequences, training_part
 from beamwise.sequences.windows import Windows
 from beamwise.tokenization.embeddings import CoOccurrenceConfig
-from beamwise.tokenization.item_tokenizer import CONFIG_FILE, QuantizedConfig
+from beamwise.tokenization.fitted import fitted_config
+from beamwise.tokenization.item_tokenizer import QuantizedConfig
 from beamwise.training.config import DataConfig
 
 
@@ -56,7 +56,7 @@ class RunData:
             ValueError: If an item of the catalog is unknown, or the data cannot be so split.
         """
         items = items_of_catalog(catalog, dataset.items, config.folder)
-        sequences = sequences_of(dataset.interactions, catalog.item_ids)
+        sequences = sequences_of(dataset.interactions, catalog.item_ids, dataset.targets)
         try:
             split = split_sequences(sequences, config.split)
         except ValueError as error:
@@ -71,10 +71,10 @@ class RunData:
 
 def _check_codes_know_only_training(config: DataConfig) -> None:
     """Refuse codes that were made from the interactions of another split's training part."""
-    settings = config.folder / TOKENIZER_FOLDER / CONFIG_FILE
-    if not settings.is_file():
+    tokenizer = fitted_config(config.folder / TOKENIZER_FOLDER)
+    if not isinstance(tokenizer, QuantizedConfig):
         return
-    embedding = read_config(QuantizedConfig, settings).embedding
+    embedding = tokenizer.embedding
     if isinstance(embedding, CoOccurrenceConfig) and embedding.split != config.split:
         raise ValueError(
             f"the codes in {config.folder} come from the training part of a split "

@@ -10,7 +10,7 @@ from beamwise.data.sources import SOURCES, AnySourceConfig, SimulatedShopConfig,
 
 def test_names_agree_with_configs():
     known = {"semantic-id-json", "simulated-shop", "table", "amazon", "movielens", "yelp"}
-    assert set(SOURCES) == known
+    assert set(SOURCES) == known | {"title-windows"}
     for name, source in SOURCES.items():
         assert source.config.model_fields["name"].default == name
         assert {source.path, source.items} - {None} <= set(source.config.model_fields)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from beamwise.data.sources import SemanticIdJsonConfig, read_source
-from beamwise.data.splitting import are_positions
+from beamwise.data.user_sequences import are_positions
 
 INTER = {"u": [2, 0], "v": ["1"]}
 INDEX = {

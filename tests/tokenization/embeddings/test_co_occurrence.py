@@ -8,6 +8,7 @@ import pytest
 
 from beamwise.data.dataset import Dataset
 from beamwise.data.interactions import Interactions
+from beamwise.data.window_splits import PublishedConfig
 from beamwise.tokenization.embeddings import EMBEDDINGS, CoOccurrenceConfig, Embedding
 from beamwise.tokenization.embeddings.cache import cache_key, fit_cached
 from beamwise.tokenization.embeddings.co_occurrence import (
@@ -173,3 +174,20 @@ def test_items_and_interactions_that_do_not_fit(data, tmp_path):
         vectors_of(data, ITEMS.filter(ITEMS["item_id"].is_in(list("abcd"))))
     with pytest.raises(ValueError, match=r"no file at .*interactions.parquet"):
         vectors_of(tmp_path / "absent")
+
+
+def test_published_targets_say_what_is_counted(data):
+    dataset = Dataset.load(data)
+    rows = [("u", 1, "training"), ("v", 2, "training"), ("x", 2, "validation"), ("w", 3, "test")]
+    columns = ["user_id", "position", "part"]
+    config = CoOccurrenceConfig(data=data, split=PublishedConfig())
+    keys = [cache_key(config, ITEMS)]
+    for targets in (rows, [("u", 2, "training"), *rows[1:]]):
+        table = pl.DataFrame(targets, schema=columns, orient="row")
+        Dataset(dataset.interactions, ITEMS, targets=table).save(data)
+        keys.append(cache_key(config, ITEMS))
+    assert len(set(keys)) == 3
+    # u's items up to its target of training, v's likewise, and nothing of the others
+    vectors = fit_co_occurrence(config, ITEMS).embed(ITEMS)
+    expected = dense_cosines(["aba", "bce"], "abcdefg")
+    np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-5)

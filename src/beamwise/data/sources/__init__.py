@@ -14,6 +14,7 @@ from beamwise.data.sources.movielens import MovieLensConfig, read_movielens
 from beamwise.data.sources.semantic_id_json import SemanticIdJsonConfig, read_semantic_id_json
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.data.sources.table import TableConfig, read_table_source
+from beamwise.data.sources.title_windows import TitleWindowsConfig, read_title_windows
 from beamwise.data.sources.yelp import YelpConfig, read_yelp
 
 
@@ -35,6 +36,7 @@ SOURCES: dict[str, Source] = {
     "amazon": Source(AmazonConfig, read_amazon, "reviews", "metadata"),
     "movielens": Source(MovieLensConfig, read_movielens, "folder"),
     "yelp": Source(YelpConfig, read_yelp, "folder"),
+    "title-windows": Source(TitleWindowsConfig, read_title_windows, "folder"),
 }
 
 AnySourceConfig = Annotated[
@@ -43,7 +45,8 @@ AnySourceConfig = Annotated[
     | TableConfig
     | AmazonConfig
     | MovieLensConfig
-    | YelpConfig,
+    | YelpConfig
+    | TitleWindowsConfig,
     Field(discriminator="name"),
 ]
 """The type of a setting that chooses a source by `name`."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import NonNegativeInt
@@ -15,10 +14,9 @@ from beamwise.data.dataset import Dataset
 from beamwise.data.filtering import k_core
 from beamwise.data.interactions import Interactions
 from beamwise.data.item_texts import clean_text
+from beamwise.data.json_objects import read_json_object
 
 CODE_TOKEN = re.compile(r"<[A-Za-z]_([0-9]{1,6})>")
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""As JSON writes one; two halves make a character, one alone is no text."""
 TEXTS = ("title", "description", "brand", "categories")
 
 
@@ -87,56 +85,8 @@ def _index_file(config: SemanticIdJsonConfig) -> Path:
     return path
 
 
-def _read_object(path: Path, content: str) -> dict[str, Any]:
-    """The file's one JSON object, which must not be empty nor repeat a key."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        value = _parse(path, text)
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} is not readable as JSON text ({reason}): copy it again") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}: an object of {content} is needed")
-    if not value:
-        raise ValueError(f"{path} holds an empty object: {content} are needed")
-    if SURROGATE.search(text):
-        _check_unicode(path, value)
-    return value
-
-
-def _check_unicode(path: Path, value: dict[str, Any]) -> None:
-    for key, content in value.items():
-        try:
-            json.dumps([key, content], ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"{path}: {key!r} holds half a surrogate pair, which is no Unicode text: "
-                "correct or drop it"
-            ) from None
-
-
-def _parse(path: Path, text: str) -> object:
-    try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _object(path, pairs))
-    except json.JSONDecodeError as error:
-        is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
-        what = "is cut short" if is_cut else "is not JSON"
-        raise ValueError(
-            f"{path} {what} at line {error.lineno} ({error.msg}): copy it again from its source"
-        ) from None
-
-
-def _object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"{path} has the key {repeated!r} twice: keep one")
-    return built
-
-
 def _read_interactions(path: Path) -> Interactions:
-    users = _read_object(path, "users and their items")
+    users = read_json_object(path, "users and their items")
     for user, items in users.items():
         if not isinstance(items, list):
             raise ValueError(f"{path}: user {user!r} has {items!r}: a list of items is needed")
@@ -160,7 +110,7 @@ def _read_interactions(path: Path) -> Interactions:
 
 
 def _read_semantic_ids(path: Path) -> pl.DataFrame:
-    tokens_of = _read_object(path, "items and their codes")
+    tokens_of = read_json_object(path, "items and their codes")
     first = next(iter(tokens_of))
     codes: list[list[int]] = []
     for item, tokens in tokens_of.items():
@@ -202,7 +152,7 @@ def _check_codes_known(
 def _read_items(path: Path | None, item_ids: pl.Series) -> pl.DataFrame:
     if path is None:
         return item_ids.to_frame().with_columns(title=pl.lit(None, dtype=pl.String))
-    texts_of = _read_object(path, "items and their texts")
+    texts_of = read_json_object(path, "items and their texts")
     for item, texts in texts_of.items():
         if not isinstance(texts, dict):
             raise ValueError(

@@ -21,6 +21,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from beamwise.data.dataset import INTERACTIONS_FILE
 from beamwise.data.interactions import Interactions
+from beamwise.data.published_targets import TARGETS_FILE, read_targets
 from beamwise.data.splitting import (
     AnySplitConfig,
     LeaveOneOutConfig,
@@ -114,7 +115,10 @@ def fit_co_occurrence(
     from sklearn.utils.extmath import randomized_svd  # takes over a second to import
     from threadpoolctl import threadpool_limits
 
-    sequences = sequences_of(Interactions.read(_interactions_of(config)), items["item_id"])
+    path = _interactions_of(config)
+    sequences = sequences_of(
+        Interactions.read(path), items["item_id"], read_targets(path.with_name(TARGETS_FILE))
+    )
     train = training_part(sequences, split_sequences(sequences, config.split))
     shape = (len(train.user_ids), len(items))
     ones = np.ones(len(train.items), dtype=np.float32)
@@ -148,9 +152,11 @@ def load_co_occurrence(config: CoOccurrenceConfig, folder: Path) -> CoOccurrence
 
 
 def co_occurrence_fingerprint(config: CoOccurrenceConfig, items: pl.DataFrame) -> str:
-    """A hash of the interactions and of the items' ids in their order."""
-    interactions = file_fingerprint(_interactions_of(config))
-    return f"{interactions} {strings_fingerprint(items['item_id'])}"
+    """A hash of the interactions, the items' ids in order, and the targets published with them."""
+    path = _interactions_of(config)
+    targets = path.with_name(TARGETS_FILE)
+    published = f" {file_fingerprint(targets)}" if targets.exists() else ""
+    return f"{file_fingerprint(path)} {strings_fingerprint(items['item_id'])}{published}"
 
 
 def _interactions_of(config: CoOccurrenceConfig) -> Path:
