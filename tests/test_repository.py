@@ -28,9 +28,11 @@ MIRRORS_NO_MODULE = {
     Path("test_benchmarks.py"),
     Path("test_published_configs.py"),
     Path("test_exact_benchmarks.py"),
+    Path("test_title_benchmarks.py"),
     Path("decoding/test_against_transformers.py"),
     Path("decoding/test_beam_search_widths.py"),
     Path("decoding/test_titles.py"),
+    Path("evaluation/test_titles.py"),
 }
 
 

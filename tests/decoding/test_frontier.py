@@ -28,6 +28,17 @@ def test_golden_parts():
     assert others.nodes.tolist() == [0, 2, 3]
 
 
+def test_golden_parts_of_a_budget():
+    # Row 0, best first: -1 costs 2, -2 costs 3, -3 costs 1. With 4 to spend the second does not
+    # fit, and nothing after it is taken; with 5 the limit of two prefixes is what stops.
+    some = prefixes_of([0, 0, 0], [-2.0, -1.0, -3.0])
+    costs = torch.tensor([3, 2, 1])
+    for budget, taken in ((1, []), (4, [1]), (5, [0, 1]), (9, [0, 1])):
+        best, others = part_best(some, torch.tensor([2]), costs, torch.tensor([budget]))
+        assert best.nodes.tolist() == taken
+        assert others.nodes.tolist() == [node for node in range(3) if node not in taken]
+
+
 def test_nothing_and_no_limit():
     some = prefixes_of([0, 1], [-1.0, -2.0])
     none = prefixes_of([], [])

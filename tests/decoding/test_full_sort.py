@@ -16,7 +16,9 @@ from beamwise.decoding import beam_search, full_sort, node_log_probs
 from beamwise.decoding.results import SearchResult
 from beamwise.testing.brute_force import BruteForce
 from beamwise.testing.random_search import RandomSearch, assert_ranked, random_search
+from beamwise.testing.run_choice import along_runs, step_by_step
 from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_titles
 
 MODULE = sys.modules[full_sort.__module__]
 CATALOG = Catalog.from_codes(torch.tensor([[0, 1], [1, 0], [1, 1], [0, 1]]), codebook_size=2)
@@ -92,15 +94,15 @@ def test_exact_holds_with_steps_that_the_model_never_saw(seed, beam_width):
     assert (best.leaf_log_probs[best.leaves >= 0] <= 0).all()
 
 
-@pytest.mark.parametrize("at_once", [None, 3])
+@pytest.mark.parametrize(("at_once", "titles"), [(None, False), (3, False), (5, True)])
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32 - 1))
-def test_equals_brute_force(monkeypatch, at_once, seed):
+def test_equals_brute_force(monkeypatch, at_once, titles, seed):
     if at_once is not None:
         monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", at_once)
-    s = random_search(seed)
+    s = random_search(seed, 10 if titles else 24, titles=titles)
     found = full_sort(s.backbone, s.histories, s.catalog, s.top_k, s.mask, s.eligible)
     assert found.exact.all()
     scores = node_log_probs(s.backbone, s.histories, s.catalog, s.mask)
@@ -170,9 +172,41 @@ def test_every_prefix_is_computed_once_in_calls_of_bounded_size(monkeypatch, at_
 
 def test_a_deep_tree_is_taken_in_smaller_branches(monkeypatch):
     monkeypatch.setattr(MODULE, "PREFIXES_HELD", 64)
-    tokens = torch.randint(2, 5, (30, 8), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(2, 4, (200, 8), generator=torch.Generator().manual_seed(0))
     _, backbone = counted(Catalog.from_tokens(tokens), 1)
     assert max(count for _, count in backbone.extended) == 2 * 64 // 8**2
+
+
+@pytest.mark.parametrize("mask", ["after", "before"])
+@settings(max_examples=6)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_along_forced_runs_as_step_by_step(mask, seed):
+    s = random_search(seed, titles=True, unseen=True)
+    asked = (s.backbone, s.histories, s.catalog)
+    with along_runs():
+        found = full_sort(*asked, s.top_k, mask, s.eligible)
+        scores = node_log_probs(*asked, mask)
+    with step_by_step():
+        expected = full_sort(*asked, s.top_k, mask, s.eligible)
+        assert torch.equal(scores, node_log_probs(*asked, mask))
+    for field in fields(SearchResult)[:-1]:
+        assert torch.equal(getattr(found, field.name), getattr(expected, field.name)), field.name
+    assert (found.num_scored <= expected.num_scored).all()
+
+
+def test_titles_are_taken_in_branches_of_bounded_size(monkeypatch):
+    catalog = random_titles(1, num_items=200, num_words=10)
+    expected, whole = counted(catalog, 1)
+    monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", 20)
+    found, backbone = counted(catalog, 1)
+    inner = catalog.num_nodes - catalog.num_leaves
+    sizes = [count for _, count in backbone.extended]
+    assert sum(sizes) == inner == sum(count for _, count in whole.extended)
+    assert found.num_scored.tolist() == [inner]
+    assert len(whole.extended) < len(sizes)
+    assert max(sizes) < 20 + catalog.num_levels  # the last run of a part may go past its end
+    for field in fields(SearchResult):
+        torch.testing.assert_close(getattr(found, field.name), getattr(expected, field.name))
 
 
 def test_probabilities_that_nothing_has_are_minus_infinity():

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from beamwise.decoding.levels import Prefixes, keep_best
+from beamwise.decoding.levels import Prefixes, Steps, keep_best, living
 
 
 def prefixes(rows: list[int], log_probs: list[float]) -> Prefixes:
@@ -21,6 +21,25 @@ def test_golden_keep_best():  # Row 0 ties at -2: the lower node lives on. Row 2
     assert kept.nodes.tolist() == [1, 2, 4, 5]
     assert kept.rows.tolist() == [0, 0, 2, 2]
     assert best_dropped.tolist() == [-2.0, -math.inf, -math.inf]
+
+
+def test_golden_living_by_row():  # Row 0 may keep two of -3, -1, -1, row 1 one of -2, -2.
+    rows, scores = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([-3.0, -1.0, -1.0, -2.0, -2.0])
+    lives, best_dropped = living(rows, scores, 3, torch.tensor([2, 1, 1]))
+    assert lives is not None
+    assert lives.tolist() == [False, True, True, True, False]
+    assert best_dropped.tolist() == [-3.0, -2.0, -math.inf]
+    assert living(rows, scores, 3, torch.tensor([3, 3, 3]))[0] is None
+
+
+def test_steps_of_several_parts_are_joined():
+    def part(owner: list[int]) -> Steps:
+        numbers = torch.tensor(owner)
+        return Steps(numbers, numbers, numbers, numbers.double())
+
+    joined = Steps.joined([part([0, 0, 1]), part([1])], [3, 2])  # the last of three has no edge
+    assert joined.owner.tolist() == [0, 0, 1, 4]
+    assert joined.tokens.tolist() == [0, 0, 1, 1]
 
 
 def test_prefixes_are_chosen_by_a_mask_or_by_position():

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beamwise.decoding.ranking import layout, ranked_top_k, stable_top_k
+from beamwise.decoding.ranking import layout, ranked_top_k, stable_top_k, unrolled
 
 
 def test_golden_ties_go_to_the_first_columns():
@@ -37,3 +37,10 @@ def test_layout_pads_rows_and_keeps_empty_ones():
     table = place.table(torch.tensor([5, 6, 7]), -1)
     assert table.tolist() == [[5, 6], [-1, -1], [7, -1], [-1, -1]]
     assert layout(torch.empty(0, dtype=torch.int64), num_rows=0).num_columns == 0
+
+
+def test_golden_unrolled():
+    owner, number = unrolled(torch.tensor([2, 0, 3]))
+    assert owner.tolist() == [0, 0, 2, 2, 2]
+    assert number.tolist() == [0, 1, 0, 1, 2]
+    assert [len(part) for part in unrolled(torch.zeros(0, dtype=torch.int64))] == [0, 0]

@@ -10,6 +10,7 @@ from beamwise.backbones.base import START_TOKEN, PrefixNodes
 from beamwise.catalog import Catalog
 from beamwise.decoding import beam_search
 from beamwise.testing.brute_force import BruteForce
+from beamwise.testing.run_choice import along_runs, step_by_step
 from beamwise.testing.tiny_run import TINY_TIGER
 
 LENGTHS = [1, 4, 2, 3, 3, 1, 4, 2, 2, 4]
@@ -45,10 +46,12 @@ def logits_after(backbone: Tiger | Llama, user: int, prefix: tuple[int, ...]) ->
 @pytest.mark.parametrize("name", ["tiger", "llama"])
 @pytest.mark.parametrize("mask", ["after", "before"])
 @pytest.mark.parametrize("widths", [[10] * 5, [2] * 5, [3, 1, 2, 1, 1]])
-def test_equals_scoring_one_by_one(name, mask, widths):
+@pytest.mark.parametrize("way", [along_runs, step_by_step])
+def test_equals_scoring_one_by_one(name, mask, widths, way):
     backbone = backbone_of(name)
     eligible = torch.arange(10) != 2
-    result = beam_search(backbone, HISTORIES, CATALOG, widths, 6, mask, eligible)
+    with way():
+        result = beam_search(backbone, HISTORIES, CATALOG, widths, 6, mask, eligible)
     for user in range(len(HISTORIES)):
         naive = BruteForce(
             PATHS,

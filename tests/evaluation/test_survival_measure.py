@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -16,6 +16,7 @@ from beamwise.evaluation.survival_measure import measure_survival
 from beamwise.testing.processes import run_together
 from beamwise.testing.survival_example import random_windows
 from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_titles
 
 CONFIG = SurvivalConfig(ks=(1, 3), beam_width=3, widths=(2, 3, 5), timed_users=2)
 
@@ -81,11 +82,14 @@ def naive(backbone, windows, catalog, config, width):
 @given(
     seed=st.integers(0, 2**32 - 1),
     mask=st.sampled_from(["after", "before"]),
-    titles=st.booleans(),
+    items=st.sampled_from(["codes", "short titles", "titles"]),
     num_values=st.sampled_from([None, None, 2]),
 )
-def test_every_count_equals_that_of_naive_loops(seed, mask, titles, num_values):
-    catalog = make_catalog(seed, titles=titles)
+def test_every_count_equals_that_of_naive_loops(seed, mask, items, num_values):
+    catalog = make_catalog(seed, titles=items != "codes")
+    if items == "titles":  # with runs of forced tokens
+        catalog = random_titles(seed, num_items=20)
+        assume(catalog.num_leaves >= CONFIG.beam_width)
     backbone = TableBackbone(catalog.vocab_size, seed % 1000, num_values)
     windows = random_windows(20, 8, seed)
     config = CONFIG.model_copy(update={"mask": mask, "batch_size": 5})

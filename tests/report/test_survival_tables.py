@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from beamwise.evaluation.survival_measure import measure_survival
 from beamwise.report.survival_tables import level_table, outcome_table, tables, width_table
-from beamwise.testing.survival_example import example_survival
+from beamwise.testing.survival_example import EXAMPLE_SETTINGS, example_survival, random_windows
+from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_titles
 
 SURVIVAL = example_survival()
 
@@ -45,6 +48,24 @@ def test_levels():
     kept = SURVIVAL.beam.kept_targets
     assert [row[1] for row in table.rows] == [f"{100 * count / 60:.1f} %" for count in kept]
     assert "a: beam of 4" in table.title
+
+
+def test_of_many_levels_those_are_shown_at_which_something_is_lost():
+    catalog = random_titles(1, num_items=60, num_words=10)
+    backbone = TableBackbone(catalog.vocab_size, seed=1)
+    survival = measure_survival(backbone, random_windows(60, 40), catalog, EXAMPLE_SETTINGS)
+    beam, last = survival.beam, survival.num_levels
+    assert last > 12
+    table = level_table("titles", survival)
+    shown = [int(row[0]) for row in table.rows]
+    lost = [p + o for p, o in zip(beam.pruned_at, beam.outscored_at, strict=True)]
+    assert shown == sorted(shown)
+    assert {1, last} <= set(shown)
+    assert len(shown) <= 12
+    hidden = [lost[level - 1] for level in range(1, last + 1) if level not in shown]
+    assert all(lost[level - 1] >= max(hidden) for level in shown[1:-1])
+    assert f"Shown of {last} levels" in table.note
+    assert "Shown of" not in level_table("a", SURVIVAL).note
 
 
 def test_each_row_is_as_long_as_its_header():

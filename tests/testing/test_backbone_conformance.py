@@ -29,6 +29,14 @@ class ScoresOtherTokens(Tiger):
         return super().logits(hidden, None if tokens is None else tokens + 1)
 
 
+class WritesIntoItsCache(Tiger):
+    def extend(self, context, nodes, cache=None):
+        result = super().extend(context, nodes, cache)
+        if cache is not None:
+            cache.keys[0].mul_(0.5)
+        return result
+
+
 class LeavesAWeightOut(Tiger):
     def read(self, history):
         return super().read(history)
@@ -55,6 +63,7 @@ def suite_of(broken):
         (SeesEverything, "test_a_node_sees_its_ancestors_only"),
         (ReadsPadding, "test_padding_is_never_read"),
         (ScoresOtherTokens, "test_logits_of_some_tokens_are_those_of_all"),
+        (WritesIntoItsCache, "test_branches_of_a_cache_do_not_disturb_each_other"),
         (LeavesAWeightOut, "test_gradients_reach_every_weight"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 import torch
 
 from beamwise.objectives.base import Needs, Objective, ObjectiveConfig
+from beamwise.objectives.masked_softmax import legal_logits_of, target_logits
 from beamwise.objectives.softmax_dpo import SoftmaxDPO, SoftmaxDPOConfig
 from beamwise.testing.objective_conformance import ObjectiveConformance
 
@@ -86,6 +88,16 @@ class DoesWithoutReference(Sound):
         return scores.reference_log_probs
 
 
+class ReadsForcedLogits(Sound):
+    def __init__(self):
+        super().__init__()
+        self.needs = replace(self.needs, legal_logits=True)
+
+    def forward(self, scores):
+        loss, metrics = super().forward(scores)
+        return loss + target_logits(legal_logits_of(scores))[:, 0], metrics
+
+
 class LenientConfig(ObjectiveConfig, extra="allow"):
     name: Literal["lenient"] = "lenient"
 
@@ -118,6 +130,7 @@ NUMBERS = "test_losses_are_finite_and_metrics_are_detached_numbers"
     ("broken", "test"),
     [
         (AveragesOverTheBatch, NUMBERS),
+        (ReadsForcedLogits, "test_logits_of_forced_tokens_change_nothing"),
         (LogsAGraph, NUMBERS),
         (DividesByZero, "test_nothing_pulls_on_negatives_where_none_competes"),
         (ReadsEveryCandidate, ONLY_WHAT_COMPETES),

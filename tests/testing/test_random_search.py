@@ -9,6 +9,7 @@ import torch
 
 from beamwise.decoding import full_sort
 from beamwise.decoding.eligibility import ListedItems
+from beamwise.decoding.runs import follows_runs
 from beamwise.testing.random_search import assert_ranked, random_search
 
 
@@ -44,3 +45,11 @@ def test_a_wrong_order_is_noticed():
         wrong[:, 0] = wrong[:, 1] - 1
         with pytest.raises(AssertionError):
             assert_ranked(replace(found, **{name: wrong}), 0, expected)
+
+
+def test_titles_have_runs_of_forced_tokens_and_their_own_paths():
+    drawn = [random_search(seed, titles=True) for seed in range(20)]
+    assert sum(follows_runs(search.catalog) for search in drawn) > 10
+    for search in drawn:
+        rows = search.catalog.leaf_tokens[search.catalog.leaf_of_item.long()].tolist()
+        assert [tuple(token for token in row if token >= 0) for row in rows] == search.paths

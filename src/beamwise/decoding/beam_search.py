@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Bool, Int64
@@ -40,7 +41,9 @@ def beam_search(
 
     A prefix's score is the plain sum of its tokens' log-probabilities, in nats, never divided by
     its length; ties go to the lower index. A leaf reached before the last level goes to the results
-    and holds no place in the beam. A leaf of probability zero is never returned.
+    and holds no place in the beam. A leaf of probability zero is never returned. On titles, where
+    most tokens are forced, runs of these are computed at once, and with the mask before the softmax
+    not at all once the title is decided; results are those of a search token by token.
 
     Args:
         backbone: On the catalog's device; searched in evaluation mode, its own is restored.
@@ -68,7 +71,7 @@ def beam_search(
     widths, num_results = widths_by_level(beam_width, top_k, catalog)
     request = SearchRequest(backbone, histories, catalog, num_results, mask, eligible)
     if chunk_size is None:
-        tokens = max(1, request.histories.shape[1] * catalog.num_levels)
+        tokens = max(1, math.ceil(histories.shape[1] * catalog.path_shape.mean_tokens))
         most = min(MOST_USERS, PREFIXES_AT_ONCE // max(widths), TOKENS_AT_ONCE // tokens)
         chunk_size = max(1, most)
     elif chunk_size < 1:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 
-import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from beamwise.decoding.eligibility import Eligibility, eligible_of
@@ -34,10 +33,24 @@ class BranchingScorer(PrefixScorer):
 
     def expand_together(self, prefixes: Prefixes) -> Prefixes:
         """As `expand`, of prefixes of several depths >= 1; children are by row and node."""
-        catalog = self._catalog
-        levels = torch.tensor(catalog.level_start[1:], device=catalog.device)
-        depth = torch.bucketize(prefixes.nodes, levels, right=True)
-        return self.expand(prefixes, depth)
+        return self.expand(prefixes, self._catalog.depth_of(prefixes.nodes))
+
+    def expand_wholly(self, prefixes: Prefixes, depth: int) -> tuple[Prefixes, Prefixes]:
+        """The children of prefixes of one depth, and what else was scored on the way: here none."""
+        children = self.expand(prefixes, depth)
+        return children, self.below_results(children)
+
+    def below_results(self, prefixes: Prefixes) -> Prefixes:
+        """What lies below those that are results, and has their score: here none."""
+        return prefixes.where(prefixes.nodes[:0])
+
+    def is_result(self, nodes: Int64[Tensor, " nodes"]) -> Bool[Tensor, " nodes"]:
+        """Which of the prefixes that a search reached are items, and not to be expanded."""
+        return self._catalog.is_leaf(nodes)
+
+    def costs(self, nodes: Int64[Tensor, " nodes"]) -> Int64[Tensor, " nodes"] | None:  # noqa: ARG002
+        """Prefixes that the backbone computes to expand each; None where it is one each."""
+        return None
 
     def branch(self) -> BranchingScorer:
         """A scorer that goes on from here by itself: what it computes, this one will not know."""

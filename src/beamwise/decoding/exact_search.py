@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -18,7 +19,8 @@ from beamwise.decoding.results import SearchResult
 from beamwise.decoding.search import chunks_by_length
 
 MAX_PREFIXES = 2**13
-"""Prefixes scored per user, at most, where not given: 8 KiB each in a Llama of the paper's size."""
+"""Prefixes computed per user, at most, where not given: 8 KiB each in a Llama of the paper's
+size."""
 EXTRA_WIDTH = 20
 """Prefixes that the first beam keeps beyond one for each result. With about twice as many as there
 are results the true k-th score is nearly always found, so few prefixes are left that could win. On
@@ -27,7 +29,7 @@ GROWTH, MOST_AT_ONCE = 8, 2**11
 """Factor by which each later step takes more of a user's open prefixes than the one before, and the
 most that it takes."""
 PREFIXES_AT_ONCE = 2**12
-"""Open prefixes of the users that are searched on together."""
+"""Prefixes to compute for what is open, over the users that are searched on together."""
 PREFIXES_HELD, MOST_USERS = 2**15, 128
 """Of the users of a chunk where no size is asked for: prefixes that their first beams may compute,
 8 KiB each in a Llama of the paper's size, so 256 MiB; and users."""
@@ -56,7 +58,9 @@ def exact_search(
     leaf is a floor: of the prefixes that the beam pruned, only those at or above it (less 1e-5
     nats, for rounding) can lead to a better leaf. The search goes on from these, the best first and
     many at once, on top of all that the beam computed. Leaves raise the floor, and what falls below
-    it is closed; when nothing is open, the result is proved. No prefix is scored twice.
+    it is closed; when nothing is open, the result is proved. No prefix is scored twice. On titles
+    a forced run is one step of the search, and one whose tokens are certain leads to its leaf at
+    once.
 
     Args:
         backbone: On the catalog's device; searched in evaluation mode, its own is restored.
@@ -67,8 +71,8 @@ def exact_search(
         eligible: As in `beam_search`.
         beam_width: Of the first beam; `top_k` + 20 where not given. A wider one costs more and
             leaves less to prove.
-        max_prefixes: Prefixes scored per user at most, and as many kept open: bounds work and
-            memory. A user that needs more gets the best that was found, `exact` false.
+        max_prefixes: Prefixes computed per user at most, and open ones kept up to that: bounds work
+            and memory. A user that needs more gets the best that was found, `exact` false.
         chunk_size: Users searched at a time; changes speed and memory only. Where not given, as
             many as `PREFIXES_HELD` leaves room for, up to `MOST_USERS`.
 
@@ -86,7 +90,7 @@ def exact_search(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
     if chunk_size is None:
-        held = min(width * catalog.num_levels, max_prefixes)
+        held = min(math.ceil(width * catalog.path_shape.mean_tokens), max_prefixes)
         chunk_size = max(1, min(MOST_USERS, PREFIXES_HELD // held))
     done: list[Int64[Tensor, " users"]] = []
     found: list[SearchResult] = []

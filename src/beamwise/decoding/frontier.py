@@ -15,6 +15,7 @@ from beamwise.decoding.levels import Prefixes
 from beamwise.decoding.ranking import layout, ranked_top_k
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.results import EXACTNESS_TOLERANCE, LeavesFound, SearchResult, rank_leaves
+from beamwise.decoding.runs import scorer_of
 
 
 @dataclass
@@ -28,12 +29,12 @@ class Frontier:
     request: SearchRequest
     users: Int64[Tensor, " users"]
     max_prefixes: int
-    """Prefixes scored per user, at most."""
+    """Prefixes computed per user, at most."""
     eligibility: Eligibility
     scorer: BranchingScorer | None
     """None where nothing was ever open."""
     open: Prefixes
-    """By row, which is a position among the users, and node."""
+    """By row, which is a position among the users, and node; on titles, where forced runs begin."""
     leaves: Prefixes
     """Found so far, but those below the floor; in the same order."""
     floors: Float[Tensor, " users"]
@@ -54,7 +55,7 @@ class Frontier:
         scorer = None
         if len(roots.rows):
             context = backbone.read(backbone.encode_histories(request.histories[users], catalog))
-            scorer = BranchingScorer(backbone, context, catalog, request.mask, eligibility)
+            scorer = scorer_of(request, context, eligibility)
         none = roots.where(torch.zeros_like(roots.rows, dtype=torch.bool))
         lowest = torch.full((len(users),), -torch.inf, device=catalog.device)
         frontier = cls(
@@ -74,32 +75,34 @@ class Frontier:
         return frontier
 
     def num_open(self) -> Int64[Tensor, " users"]:
-        """Open prefixes of every user."""
-        return self._count(self.open)
+        """Prefixes of every user that would be computed to expand the open ones."""
+        return self._work(self.open)
 
     def advance(self, width: int) -> None:
         """Score the children of the `width` best open prefixes of every user, of all depths."""
         if len(self.open.rows) == 0:
             return
-        assert self.scorer is not None, "something is open"
-        chosen, others = part_best(self.open, self._limits(width))
-        self.num_scored = self.num_scored + self._count(chosen)
-        children = self._promising(self.scorer.expand_together(chosen))
-        is_leaf = self.request.catalog.is_leaf(children.nodes)
+        scorer = self._scorer
+        chosen, others = self._part_best(self.open, width)
+        self.num_scored = self.num_scored + self._work(chosen)
+        children = self._promising(scorer.expand_together(chosen))
+        is_leaf = scorer.is_result(children.nodes)
         self.leaves = _in_order([self.leaves, children.where(is_leaf)])
         self.open = Prefixes.joined([others, children.where(~is_leaf)])
         self._settle()
 
     def _beam(self, scorer: BranchingScorer, prefixes: Prefixes, width: int) -> None:
-        leaves, pruned = [self.leaves], [self.open]
+        is_leaf = scorer.is_result(prefixes.nodes)  # a root may be, above a single title
+        leaves, pruned = [self.leaves, prefixes.where(is_leaf)], [self.open]
+        prefixes = prefixes.where(~is_leaf)
         for depth in range(self.request.catalog.num_levels):
-            prefixes, others = part_best(prefixes, self._limits(width))
+            prefixes, others = self._part_best(prefixes, width)
             pruned.append(others)
             if len(prefixes.rows) == 0:
                 break
-            self.num_scored = self.num_scored + self._count(prefixes)
+            self.num_scored = self.num_scored + self._work(prefixes)
             children = scorer.expand(prefixes, depth)
-            is_leaf = self.request.catalog.is_leaf(children.nodes)
+            is_leaf = scorer.is_result(children.nodes)
             leaves.append(children.where(is_leaf))
             prefixes = children.where(~is_leaf)
         self.leaves, self.open = _in_order(leaves), Prefixes.joined(pruned)
@@ -144,31 +147,61 @@ class Frontier:
             kept = self.leaves.log_probs >= self.floors[self.leaves.rows]
             self.leaves = self.leaves.where(kept)
         promising = _in_order([self._promising(self.open)])
-        self.open, lost = part_best(promising, self._limits(self.max_prefixes))
+        self.open, lost = self._part_best(promising, self.max_prefixes)
         best = self.best_dropped.to(lost.log_probs)
         self.best_dropped = best.scatter_reduce(0, lost.rows, lost.log_probs, "amax")
 
-    def _limits(self, width: int) -> Int64[Tensor, " users"]:
-        """Prefixes that may yet be scored of each user, at most `width`."""
-        return (self.max_prefixes - self.num_scored).clamp(max=width)
+    @property
+    def _scorer(self) -> BranchingScorer:
+        assert self.scorer is not None, "something is open"
+        return self.scorer
+
+    def _part_best(self, prefixes: Prefixes, width: int) -> tuple[Prefixes, Prefixes]:
+        """The best of every user, at most `width` and what may yet be computed, and the others."""
+        left = self.max_prefixes - self.num_scored
+        costs = self._costs(prefixes)
+        return part_best(prefixes, left.clamp(max=width), costs, left)
 
     def _promising(self, prefixes: Prefixes) -> Prefixes:
         """Those that reach the floor, but for rounding."""
         least = self.floors[prefixes.rows] - EXACTNESS_TOLERANCE
         return prefixes.where(prefixes.log_probs >= least)
 
-    def _count(self, prefixes: Prefixes) -> Int64[Tensor, " users"]:
-        return torch.bincount(prefixes.rows, minlength=len(self.users))
+    def _costs(self, prefixes: Prefixes) -> Int64[Tensor, " prefixes"] | None:
+        return self._scorer.costs(prefixes.nodes) if len(prefixes.rows) else None
+
+    def _work(self, prefixes: Prefixes) -> Int64[Tensor, " users"]:
+        """Prefixes of every user that expanding these computes."""
+        costs, num_users = self._costs(prefixes), len(self.users)
+        if costs is None:
+            return torch.bincount(prefixes.rows, minlength=num_users)
+        return torch.zeros_like(self.users).index_add_(0, prefixes.rows, costs)
 
 
-def part_best(prefixes: Prefixes, limits: Int64[Tensor, " rows"]) -> tuple[Prefixes, Prefixes]:
-    """The best prefixes of each row, as many as its limit, and the others; by row and node."""
+def part_best(
+    prefixes: Prefixes,
+    limits: Int64[Tensor, " rows"],
+    costs: Int64[Tensor, " prefixes"] | None = None,
+    budgets: Int64[Tensor, " rows"] | None = None,
+) -> tuple[Prefixes, Prefixes]:
+    """The best prefixes of each row, as many as its limit, and the others; by row and node.
+
+    Args:
+        prefixes: By row and node.
+        limits: Of each row.
+        costs: Of each prefix, where they are not all 1: the best stop before the first with which
+            they would cost more than the row's budget.
+        budgets: Given with `costs`.
+    """
     place = layout(prefixes.rows, len(limits))
-    if place.num_columns == 0 or place.num_columns <= int(limits.min()):
+    if place.num_columns == 0 or (costs is None and place.num_columns <= int(limits.min())):
         return prefixes, prefixes.where(torch.zeros_like(prefixes.rows, dtype=torch.bool))
     table = place.table(prefixes.log_probs, -torch.inf)
     best = ranked_top_k(table, max(1, int(limits.max())))
     within = torch.arange(best.shape[1], device=best.device) < limits[:, None]
+    if costs is not None and budgets is not None:
+        spent = place.table(costs, 0).gather(1, best).cumsum(1)
+        within = within & (spent <= budgets[:, None])
     is_best = torch.zeros_like(table, dtype=torch.bool).scatter_(1, best, within)
     is_best = is_best[place.rows, place.columns]
     return prefixes.where(is_best), prefixes.where(~is_best)

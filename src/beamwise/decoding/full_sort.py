@@ -19,6 +19,7 @@ from beamwise.decoding.levels import Prefixes
 from beamwise.decoding.ranking import layout
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
+from beamwise.decoding.runs import follows_runs, scorer_of
 from beamwise.decoding.search import chunks_by_length
 
 PREFIXES_AT_ONCE = 2**11
@@ -84,10 +85,24 @@ def node_log_probs(
     scores[:, 0] = 0.0
     with eval_mode(backbone), fast_cpu_products():
         for users in chunks_by_length(histories, _users_at_once(catalog))[1]:
-            for children in all_children(request, users, Eligibility(catalog, None)):
-                scores = scores.to(torch.promote_types(scores.dtype, children.log_probs.dtype))
-                scores[users[children.rows], children.nodes] = children.log_probs
+            for scored in all_scored(request, users, Eligibility(catalog, None)):
+                for some in (scored.children, scored.passed):
+                    scores = scores.to(torch.promote_types(scores.dtype, some.log_probs.dtype))
+                    scores[users[some.rows], some.nodes] = some.log_probs
     return scores
+
+
+class Scored(NamedTuple):
+    """Some prefixes of the catalog with their scores."""
+
+    children: Prefixes
+    """Of the prefixes that were expanded; on titles, those with which a forced run begins."""
+    is_leaf: Bool[Tensor, " children"]
+    """Which are items, or as certain as the only leaf below them."""
+    passed: Prefixes
+    """What else lies on forced runs; of these only rows, nodes and scores mean anything."""
+    num_computed: Int64[Tensor, " users"]
+    """Prefixes that were computed for each user."""
 
 
 class _Branch(NamedTuple):
@@ -98,9 +113,9 @@ class _Branch(NamedTuple):
     depth: int
 
 
-def all_children(
+def all_scored(
     request: SearchRequest, users: Int64[Tensor, " users"], eligibility: Eligibility
-) -> Iterator[Prefixes]:
+) -> Iterator[Scored]:
     """Every prefix of the catalog but the root, some at a time, upper ones before those below.
 
     The tree is walked in branches of `PREFIXES_AT_ONCE` prefixes, one as deep as it goes before the
@@ -112,31 +127,49 @@ def all_children(
     if len(roots.rows) == 0:
         return
     context = backbone.read(backbone.encode_histories(request.histories[users], catalog))
-    scorer = BranchingScorer(backbone, context, catalog, request.mask, eligibility)
+    scorer = scorer_of(request, context, eligibility)
     at_once = max(1, _prefixes_at_once(catalog) // len(users))
+    is_leaf = scorer.is_result(roots.nodes)
+    if bool(is_leaf.all()):  # above a single title
+        yield Scored(roots, is_leaf, scorer.below_results(roots), torch.zeros_like(users))
+        return
     branches = [_Branch(scorer, roots, 0)]
     while branches:
         scorer, prefixes, depth = branches.pop()
-        children = scorer.expand(prefixes, depth)
-        yield children
-        inner = children.where(~catalog.is_leaf(children.nodes))
-        for part in _parts(inner, len(users), at_once):
+        costs = scorer.costs(prefixes.nodes)
+        work = torch.ones_like(prefixes.rows) if costs is None else costs
+        num_computed = torch.zeros_like(users).index_add_(0, prefixes.rows, work)
+        children, passed = scorer.expand_wholly(prefixes, depth)
+        is_leaf = scorer.is_result(children.nodes)
+        yield Scored(children, is_leaf, passed, num_computed)
+        inner = children.where(~is_leaf)
+        for part in _parts(inner, len(users), at_once, scorer.costs(inner.nodes)):
             branches.append(_Branch(scorer.branch(), part, depth + 1))
 
 
-def _parts(prefixes: Prefixes, num_rows: int, at_once: int) -> list[Prefixes]:
-    """The prefixes in parts of about one size, up to `at_once` of every row in each."""
+def _parts(
+    prefixes: Prefixes, num_rows: int, at_once: int, costs: Int64[Tensor, " prefixes"] | None
+) -> list[Prefixes]:
+    """The prefixes in parts of about one size, up to `at_once` to compute of every row in each."""
     place = layout(prefixes.rows, num_rows)
-    num_parts = math.ceil(place.num_columns / at_once)
+    before, most = place.columns, place.num_columns
+    if costs is not None and most:
+        spent = place.table(costs, 0).cumsum(1)
+        most = int(spent[:, -1].max())
+        before = spent[place.rows, place.columns] - costs
+    num_parts = math.ceil(most / at_once)
     if num_parts <= 1:
         return [prefixes][:num_parts]
-    part = place.columns * num_parts // place.num_columns
-    return [prefixes.where(part == number) for number in range(num_parts)]
+    part = before * num_parts // most
+    parts = [prefixes.where(part == number) for number in range(num_parts)]
+    return [part for part in parts if len(part.rows)]
 
 
 def _prefixes_at_once(catalog: Catalog) -> int:
     """At each level above a branch a cache holds all from there up: levels**2 / 2 parts in all."""
-    return max(1, min(PREFIXES_AT_ONCE, 2 * PREFIXES_HELD // catalog.num_levels**2))
+    runs = follows_runs(catalog)
+    num_levels = catalog.path_shape.most_branchings + 1 if runs else catalog.num_levels
+    return max(1, min(PREFIXES_AT_ONCE, 2 * PREFIXES_HELD // num_levels**2))
 
 
 def _users_at_once(catalog: Catalog) -> int:
@@ -150,12 +183,10 @@ def _rank_all(request: SearchRequest, users: Int64[Tensor, " users"]) -> SearchR
     eligibility = eligibility_of(request, users)
     leaves = [Prefixes.roots(catalog, 0)]
     num_scored = torch.zeros_like(users)
-    for children in all_children(request, users, eligibility):
-        is_leaf = catalog.is_leaf(children.nodes)
-        leaves.append(children.where(is_leaf))
-        num_scored += torch.bincount(children.rows[~is_leaf], minlength=num_users)
+    for scored in all_scored(request, users, eligibility):
+        leaves.append(scored.children.where(scored.is_leaf))
+        num_scored += scored.num_computed
     found = Prefixes.joined(leaves)
-    num_scored += torch.bincount(found.rows, minlength=num_users).clamp(max=1)  # the root
     return rank_leaves(
         LeavesFound(
             found.rows,

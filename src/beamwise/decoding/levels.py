@@ -14,7 +14,7 @@ from beamwise._segments import segment_logsumexp
 from beamwise.backbones.base import START_TOKEN, Backbone, Context, PrefixNodes
 from beamwise.catalog import Catalog
 from beamwise.decoding.eligibility import Eligibility
-from beamwise.decoding.ranking import layout, stable_top_k
+from beamwise.decoding.ranking import Layout, layout, ranked_top_k, stable_top_k
 
 LOGITS_AT_ONCE = 2**22
 """Logits held at a time, 16 MiB of fp32: bounds memory where beams or vocabularies are large."""
@@ -60,19 +60,68 @@ class Pruned(NamedTuple):
     """Log-probability of the best prefix dropped from each row, -inf where none was."""
 
 
+class Steps(NamedTuple):
+    """The edges below some nodes, in the order of the nodes, and what each costs."""
+
+    owner: Int64[Tensor, " edges"]
+    """Position, among the nodes, of the edge's upper end."""
+    tokens: Int64[Tensor, " edges"]
+    nodes: Int64[Tensor, " edges"]
+    log_probs: Float[Tensor, " edges"]
+    """Of the edge's token after its upper end."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Steps], sizes: Sequence[int]) -> Steps:
+        """The edges below nodes that stand in parts of these sizes."""
+        if len(parts) == 1:
+            return parts[0]
+        shifts = [sum(sizes[:number]) for number in range(len(sizes))]
+        owner = [part.owner + shift for part, shift in zip(parts, shifts, strict=True)]
+        rest = (torch.cat(column) for column in zip(*(part[1:] for part in parts), strict=True))
+        return cls(torch.cat(owner), *rest)
+
+
 def keep_best(prefixes: Prefixes, num_rows: int, beam_width: int) -> Pruned:
     """Keep the `beam_width` best prefixes of each row: by log-probability, then by node."""
-    none = prefixes.log_probs.new_full((num_rows,), -torch.inf)
-    if len(prefixes.rows) == 0:
-        return Pruned(prefixes, none)
-    place = layout(prefixes.rows, num_rows)
-    if place.num_columns <= beam_width:
-        return Pruned(prefixes, none)
-    table = place.table(prefixes.log_probs, -torch.inf)
+    lives, best_dropped = living(prefixes.rows, prefixes.log_probs, num_rows, beam_width)
+    return Pruned(prefixes if lives is None else prefixes.where(lives), best_dropped)
+
+
+def living(
+    rows: Int64[Tensor, " prefixes"],
+    log_probs: Float[Tensor, " prefixes"],
+    num_rows: int,
+    widths: int | Int64[Tensor, " rows"],
+) -> tuple[Bool[Tensor, " prefixes"] | None, Float[Tensor, " rows"]]:
+    """Which prefixes are among the best of their row, of equal ones the first.
+
+    Args:
+        rows: Ascending.
+        log_probs: Of each prefix.
+        num_rows: Rows, those without a prefix included.
+        widths: Prefixes that live on, >= 1; one number, or one a row.
+
+    Returns:
+        The prefixes that live on, None where all do, and the best of each row that does not, -inf
+        where all do.
+    """
+    none = log_probs.new_full((num_rows,), -torch.inf)
+    if len(rows) == 0:
+        return None, none
+    place = layout(rows, num_rows)
+    least = widths if isinstance(widths, int) else int(widths.min())
+    if place.num_columns <= least:
+        return None, none
+    table = place.table(log_probs, -torch.inf)
     lives = torch.zeros_like(table, dtype=torch.bool)
-    lives.scatter_(1, stable_top_k(table, beam_width), True)
+    if isinstance(widths, int):
+        lives.scatter_(1, stable_top_k(table, widths), True)
+    else:
+        best = ranked_top_k(table, int(widths.max()))
+        within = torch.arange(best.shape[1], device=best.device) < widths[:, None]
+        lives.scatter_(1, best, within)
     best_dropped = table.masked_fill(lives, -torch.inf).amax(dim=1)
-    return Pruned(prefixes.where(lives[place.rows, place.columns]), best_dropped)
+    return lives[place.rows, place.columns], best_dropped
 
 
 class PrefixScorer:
@@ -109,43 +158,57 @@ class PrefixScorer:
         deepest = depth if is_one else self._catalog.num_levels - 1
         place = layout(prefixes.rows, len(self._context.lengths))
         known = self._num_known + place.columns
+        hidden = self._extend(place, prefixes.tokens, prefixes.parents, depths, deepest)
+        steps = self._steps(prefixes.nodes, hidden)
+        upper = steps.owner
+        log_probs = prefixes.log_probs[upper] + steps.log_probs
+        rows = prefixes.rows[upper]
+        children = Prefixes(rows, known[upper], steps.tokens, steps.nodes, log_probs)
+        return children.where(self._possible(children))
+
+    def _extend(
+        self,
+        place: Layout,
+        tokens: Int64[Tensor, " new"],
+        parents: Int64[Tensor, " new"],
+        depths: Int64[Tensor, " new"],
+        deepest: int,
+    ) -> Float[Tensor, "new dim"]:
+        """Compute new nodes, none deeper than `deepest`, in their places after those known."""
         lengths = self._context.lengths[place.rows]
         nodes = PrefixNodes(
-            tokens=place.table(prefixes.tokens, -1),
-            parents=place.table(prefixes.parents, -1),
+            tokens=place.table(tokens, -1),
+            parents=place.table(parents, -1),
             depth=place.table(depths, -1),
             context_length=place.table(lengths, -1),
             first_of_depth=(0,) * (deepest + 1),
         )
         hidden, self._cache = self._backbone.extend(self._context, nodes, self._cache)
         self._num_known += place.num_columns
-        hidden = hidden[place.rows, place.columns]
-        at_once = max(1, LOGITS_AT_ONCE // self._backbone.vocab_size)
-        places = torch.arange(len(hidden), device=hidden.device).split(at_once)
-        return Prefixes.joined([self._children(prefixes, known, hidden, some) for some in places])
+        return hidden[place.rows, place.columns]
 
-    def _children(
-        self,
-        prefixes: Prefixes,
-        known: Int64[Tensor, " prefixes"],
-        hidden: Float[Tensor, "prefixes dim"],
-        places: Int64[Tensor, " some"],
-    ) -> Prefixes:
-        owner, tokens, nodes = self._catalog.children(prefixes.nodes[places])
-        upper = places[owner]
+    def _possible(self, children: Prefixes) -> Bool[Tensor, " children"]:
+        """Which have a probability above zero, and something eligible below."""
+        possible = children.log_probs > -torch.inf
+        if self._eligibility.is_everything:
+            return possible
+        return possible & self._eligibility.below(children.rows, children.nodes)
+
+    def _steps(self, nodes: Int64[Tensor, " nodes"], hidden: Float[Tensor, "nodes dim"]) -> Steps:
+        """The edges below nodes of these hidden states, a block of logits at a time."""
+        at_once = max(1, LOGITS_AT_ONCE // self._backbone.vocab_size)
+        blocks = list(zip(nodes.split(at_once), hidden.split(at_once), strict=True))
+        return Steps.joined([self._block(*block) for block in blocks], [len(n) for n, _ in blocks])
+
+    def _block(self, parents: Int64[Tensor, " some"], hidden: Float[Tensor, "some dim"]) -> Steps:
+        owner, tokens, nodes = self._catalog.children(parents)
         if self._catalog.unseen is None:
-            step = self._log_probs(hidden[places], owner, tokens)
+            step = self._log_probs(hidden, owner, tokens)
         else:
             is_new = self._catalog.unseen[nodes - 1]
-            step = self._log_probs(hidden[places], owner, tokens, is_new)
-            step = self._shared_with_new(step, is_new, owner, prefixes.nodes[upper], nodes)
-        log_probs = prefixes.log_probs[upper] + step
-        rows = prefixes.rows[upper]
-        children = Prefixes(rows, known[upper], tokens, nodes, log_probs)
-        possible = log_probs > -torch.inf
-        if not self._eligibility.is_everything:
-            possible = possible & self._eligibility.below(rows, nodes)
-        return children.where(possible)
+            step = self._log_probs(hidden, owner, tokens, is_new)
+            step = self._shared_with_new(step, is_new, owner, parents[owner], nodes)
+        return Steps(owner, tokens, nodes, step)
 
     def _shared_with_new(
         self,

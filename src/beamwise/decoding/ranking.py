@@ -39,6 +39,15 @@ def layout(rows: Int64[Tensor, " total"], num_rows: int) -> Layout:
     return Layout(rows, columns, num_rows, int(counts.max()) if num_rows else 0)
 
 
+def unrolled(
+    counts: Int64[Tensor, " owners"],
+) -> tuple[Int64[Tensor, " total"], Int64[Tensor, " total"]]:
+    """Of owners that have so many values each: the owner of every value, and its number there."""
+    owner = torch.repeat_interleave(counts)
+    starts = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) - starts[owner]
+
+
 def stable_top_k(scores: Float[Tensor, "rows columns"], k: int) -> Int64[Tensor, "rows kept"]:
     """The columns of the k highest scores of each row, ascending; of equal scores the first.
 

@@ -35,7 +35,7 @@ class SearchResult:
     exact: Bool[Tensor, " batch"]
     """Whether the search proved that no other leaf belongs among the k."""
     num_scored: Int64[Tensor, " batch"]
-    """Prefixes whose next token the backbone scored, the empty one included."""
+    """Prefixes that the backbone computed, so as to score what follows, the empty one included."""
 
     def rows(self, chosen: Int64[Tensor, " chosen"]) -> SearchResult:
         """The results of these users, in this order."""

@@ -17,6 +17,8 @@ from beamwise.decoding.eligibility import Eligibility
 from beamwise.decoding.levels import Prefixes, PrefixScorer, keep_best
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
+from beamwise.decoding.run_search import beam_along_runs
+from beamwise.decoding.runs import follows_runs
 
 
 class Level(NamedTuple):
@@ -87,8 +89,12 @@ def _search_chunk(
     request: SearchRequest, users: Int64[Tensor, " users"], widths: Sequence[int]
 ) -> SearchResult:
     catalog, eligibility = request.catalog, eligibility_of(request, users)
-    levels = list(beam_levels(request, users, widths, eligibility))
-    return rank_leaves(leaves_of(levels, catalog, len(users)), request.top_k, catalog, eligibility)
+    if follows_runs(catalog):
+        found = beam_along_runs(request, users, widths, eligibility)
+    else:
+        levels = list(beam_levels(request, users, widths, eligibility))
+        found = leaves_of(levels, catalog, len(users))
+    return rank_leaves(found, request.top_k, catalog, eligibility)
 
 
 def leaves_of(levels: Sequence[Level], catalog: Catalog, num_users: int) -> LeavesFound:

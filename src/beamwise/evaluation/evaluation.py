@@ -61,9 +61,10 @@ class Evaluation:
     """Metrics of one backbone, or of one baseline, on one set of windows."""
 
     summary: dict[str, float | int]
-    """Means over users, and `users`. `recall@K` and `ndcg@K` count by ID (as the papers do), the
-    same with `_by_item` by item, with `_full_sort` at the end under a full sort. `exact` is the
-    share of users whose leaves the beam proves to be the full sort's; a baseline has none."""
+    """Means over users, and `users`. `recall@K` and `ndcg@K` count by ID, of titles by exact title
+    (as the papers do); with one target a user, recall@K is what they also call HR@K. The same with
+    `_by_item` by item, with `_full_sort` at the end under a full sort. `exact` is the share of
+    users whose leaves the beam proves to be the full sort's; a baseline has none."""
     per_user: pl.DataFrame
     """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
     `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Of a

@@ -9,6 +9,8 @@ from beamwise.evaluation.survival_counts import SearchTime, WidthCounts
 from beamwise.evaluation.survival_figures import Survival
 
 ABSENT = "-"
+MOST_LEVELS = 12
+"""Rows of a table by level; titles have many more levels, and at most of them nothing is lost."""
 
 
 class Table(NamedTuple):
@@ -103,7 +105,8 @@ def level_table(name: str, survival: Survival) -> Table:
         "out-scored here",
     )
     rows = []
-    for level in range(1, survival.num_levels + 1):
+    shown = _levels_shown(survival)
+    for level in shown:
         place = figures.get(level)
         margin = None if place is None else place.margin
         spread = ABSENT if margin is None else " / ".join(f"{margin[q]:.2f}" for q in _SPREAD)
@@ -125,9 +128,25 @@ def level_table(name: str, survival: Survival) -> Table:
         "the last level among all items. The margin is to the last that has a place: below 0 the "
         "target's prefix has none."
     )
+    if len(shown) < survival.num_levels:
+        note += (
+            f" Shown of {survival.num_levels} levels are the first, the last, and those at which "
+            "most was lost."
+        )
     return Table(
         f"{name}: beam of {survival.config.beam_width}, level by level", header, rows, note
     )
+
+
+def _levels_shown(survival: Survival) -> list[int]:
+    """All levels; of many the first, the last, and those at which most targets were lost."""
+    last = survival.num_levels
+    if last <= MOST_LEVELS:
+        return list(range(1, last + 1))
+    beam = survival.beam
+    lost = [p + o for p, o in zip(beam.pruned_at, beam.outscored_at, strict=True)]
+    inner = sorted(range(2, last), key=lambda level: -lost[level - 1])
+    return sorted([1, last, *(level for level in inner[: MOST_LEVELS - 2] if lost[level - 1])])
 
 
 _SPREAD = ("q5", "q50", "q95")

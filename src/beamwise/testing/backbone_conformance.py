@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -123,6 +124,32 @@ class BackboneConformance:
         hidden, _ = self.backbone.extend(context, block)
         torch.testing.assert_close(hidden, self.backbone(self.history, self.nodes)[rows])
 
+    @torch.no_grad()
+    def test_branches_of_a_cache_do_not_disturb_each_other(self) -> None:
+        """What is computed on top of a cache, for all rows or for some, leaves it as it was."""
+        expected = self.backbone(self.history, self.nodes)
+        context = self.backbone.read(self.history)
+        _, trunk = self.backbone.extend(context, self.nodes.map(lambda part: part[:, :5]))
+        rest = self.nodes.map(lambda part: part[:, 5:])
+        other = replace(rest, tokens=torch.where(rest.tokens < 0, -1, 4))
+        hidden, branch = self.backbone.extend(context, rest, trunk)
+        _, elsewhere = self.backbone.extend(context, other, trunk)
+        torch.testing.assert_close(hidden, expected[:, 5:])
+        rows = torch.tensor([3, 1])
+        again, _ = self.backbone.extend(
+            context.select(rows), rest.map(lambda part: part[rows]), trunk.select(rows)
+        )
+        torch.testing.assert_close(again, expected[rows, 5:])
+        leaf = self.nodes.map(lambda part: part[:, 11:])
+        below = replace(leaf, parents=torch.full_like(leaf.parents, 11), depth=leaf.depth + 1)
+        ours, _ = self.backbone.extend(context, below, branch)
+        theirs, _ = self.backbone.extend(context, below, elsewhere)
+        assert not torch.allclose(ours, theirs)
+        deeper = self.nodes.map(lambda part: torch.cat((part, part[:, 11:]), 1))
+        deeper.parents[:, 12] = 11
+        deeper.depth[:, 12] += 1
+        torch.testing.assert_close(ours[:, 0], self.backbone(self.history, deeper)[:, 12])
+
     def test_logits_of_some_tokens_are_those_of_all(self) -> None:
         """Asking for a few tokens gives their columns."""
         hidden = self.backbone(self.history, self.nodes)
@@ -132,15 +159,15 @@ class BackboneConformance:
         torch.testing.assert_close(self.backbone.logits(hidden, tokens), every[..., tokens])
 
     def test_gradients_reach_every_weight(self) -> None:
-        """No weight is left out of training."""
+        """No weight that can be trained is left out of training."""
         hidden = self.backbone(self.history, self.nodes)
         loss = self.backbone.logits(hidden).logsumexp(-1).sum()
-        for name, gradient in zip(self._names(), self._gradients(loss), strict=True):
+        for name, gradient in zip(self._trained(), self._gradients(loss), strict=True):
             assert float(gradient.abs().sum()) > 0, f"no gradient reaches {name}"
 
-    def _names(self) -> list[str]:
-        return [name for name, _ in self.backbone.named_parameters()]
+    def _trained(self) -> dict[str, Tensor]:
+        named = self.backbone.named_parameters()
+        return {name: parameter for name, parameter in named if parameter.requires_grad}
 
     def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
-        parameters = list(self.backbone.parameters())
-        return torch.autograd.grad(loss, parameters, materialize_grads=True)
+        return torch.autograd.grad(loss, list(self._trained().values()), materialize_grads=True)

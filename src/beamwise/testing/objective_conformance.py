@@ -12,15 +12,24 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from beamwise.objectives.base import CandidateScores, Mean, Objective, ObjectiveConfig
+from beamwise.objectives.base import (
+    CandidateScores,
+    Mean,
+    Objective,
+    ObjectiveConfig,
+    PrefixLevels,
+)
 from beamwise.testing.host_syncs import forbid_host_syncs
 from beamwise.testing.random_scores import random_scores, without_row
 
 
 def tensors_of(scores: CandidateScores) -> dict[str, Tensor]:
     """Every tensor of the scores, by its field."""
-    legal = {} if scores.legal is None else vars(scores.legal)
-    fields = vars(scores) | {f"legal.{name}": value for name, value in legal.items()}
+    fields = dict(vars(scores))
+    for part in ("legal", "prefixes"):
+        inner = fields[part]
+        inner = {} if inner is None else vars(inner)
+        fields |= {f"{part}.{name}": value for name, value in inner.items()}
     return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
 
 
@@ -28,7 +37,11 @@ def with_candidates(scores: CandidateScores, columns: Int64[Tensor, " kept"]) ->
     """The same scores with these candidates, in this order."""
     fields = vars(scores).items()
     kept = {name: value[:, columns] for name, value in fields if isinstance(value, Tensor)}
-    return replace(scores, **kept)
+    prefixes = scores.prefixes
+    if prefixes is not None:
+        weights = None if prefixes.log_weights is None else prefixes.log_weights[:, columns]
+        prefixes = PrefixLevels(prefixes.lengths, prefixes.counts[:, columns], weights)
+    return replace(scores, prefixes=prefixes, **kept)
 
 
 def competing(scores: CandidateScores) -> Bool[Tensor, "batch candidates levels"]:
@@ -37,6 +50,9 @@ def competing(scores: CandidateScores) -> Bool[Tensor, "batch candidates levels"
     A negative's token counts where a prefix that ends there or later does, or a whole item.
     """
     counts = scores.counts.flip(2).cummax(2).values.flip(2)
+    if scores.prefixes is not None:
+        lengths = (scores.prefixes.lengths[:, None] * scores.prefixes.counts).amax(2)
+        counts = torch.arange(counts.shape[2]) < lengths[..., None]
     is_item = torch.ones_like(counts) if scores.is_item is None else scores.is_item[..., None]
     target = torch.arange(counts.shape[1]) == 0
     return counts | is_item | target[:, None]
@@ -62,6 +78,8 @@ class ObjectiveConformance:
             "items": needs.negatives,
             "legal": needs.legal_logits,
             "reference": needs.reference is not None,
+            "vocabulary": needs.vocabulary,
+            "prefixes": needs.branching_levels,
         }
         return random_scores(seed, **(asked | sizes))
 
@@ -69,8 +87,8 @@ class ObjectiveConformance:
         """A loss a target; scalars that hold no graph; also with weights and one level."""
         for scores in self._kinds_of_scores():
             loss, metrics = self.objective()(scores)
-            assert loss.shape == scores.log_probs.shape[:1]
-            assert loss.dtype == scores.log_probs.dtype
+            assert loss.shape == scores.counts.shape[:1]
+            assert loss.dtype == torch.float64
             assert bool(loss.isfinite().all()), "a loss is not finite"
             assert metrics, "there is nothing to log"
             for name, metric in metrics.items():
@@ -85,15 +103,19 @@ class ObjectiveConformance:
         for scores in self._kinds_of_scores():
             gradients = self._gradients(scores)
             assert all(bool(gradient.isfinite().all()) for gradient in gradients)
-            gradient = gradients[0]
+            assert any(bool(part.any()) for part in gradients), "there is no gradient at all"
+            if scores.log_probs is None:
+                continue
             allowed = competing(scores)
             allowed[:, 1:] &= self.make().needs.negatives
-            assert not bool(gradient[~allowed].any()), "a gradient reaches what does not compete"
-            assert any(bool(part.any()) for part in gradients), "there is no gradient at all"
+            reached = gradients[0][~allowed]
+            assert not bool(reached.any()), "a gradient reaches what does not compete"
 
     def test_what_does_not_compete_changes_nothing(self) -> None:
         """Log-probabilities of candidates that neither count nor are items are never read."""
         for scores in self._kinds_of_scores():
+            if scores.log_probs is None:
+                continue
             other = torch.where(competing(scores), scores.log_probs, -40.0)
             changed = replace(scores, log_probs=other)
             torch.testing.assert_close(self._loss(changed), self._loss(scores))
@@ -105,15 +127,31 @@ class ObjectiveConformance:
         counts = scores.counts & is_target[:, None]
         is_item = None if scores.is_item is None else scores.is_item & is_target
         alone = replace(scores, counts=counts, is_item=is_item)
+        if scores.prefixes is not None:
+            own = scores.prefixes.counts & is_target[:, None]
+            alone = replace(alone, prefixes=replace(scores.prefixes, counts=own))
         assert bool(self._loss(alone).isfinite().all())
         gradients = self._gradients(alone)
         assert all(bool(gradient.isfinite().all()) for gradient in gradients)
-        assert not bool(gradients[0][:, 1:].any()), "a negative that does not count is pulled"
+        if scores.log_probs is not None:
+            assert not bool(gradients[0][:, 1:].any()), "a negative that does not count is pulled"
+
+    def test_logits_of_forced_tokens_change_nothing(self) -> None:
+        """Where one token is legal its legal logit may be any number, and has no gradient."""
+        for scores in self._kinds_of_scores():
+            legal = scores.legal
+            if legal is None:
+                continue
+            forced = (legal.counts.flatten() == 1)[legal.step]
+            logits = torch.where(forced, 7.0, legal.logits.detach()).requires_grad_()
+            changed = replace(scores, legal=replace(legal, logits=logits))
+            torch.testing.assert_close(self._loss(changed), self._loss(scores))
+            assert not bool(self._gradients(changed)[-1][forced].any()), "a forced token is pulled"
 
     def test_order_of_negatives_changes_nothing(self) -> None:
         """Candidates after the target are a set."""
         for scores in self._kinds_of_scores():
-            num_negatives = scores.log_probs.shape[1] - 1
+            num_negatives = scores.counts.shape[1] - 1
             order = torch.cat([torch.zeros(1).long(), torch.arange(num_negatives, 0, -1)])
             moved = with_candidates(scores, order)
             torch.testing.assert_close(self._loss(moved), self._loss(scores))
@@ -162,6 +200,10 @@ class ObjectiveConformance:
         lacking: list[CandidateScores] = []
         if needs.negatives:
             lacking.append(with_candidates(scores, torch.tensor([0])))
+        if needs.vocabulary:
+            lacking.append(replace(scores, log_probs=None))
+        if needs.branching_levels:
+            lacking.append(replace(scores, prefixes=None))
         if needs.legal_logits:
             lacking.append(replace(scores, legal=None))
         if needs.reference is not None:
@@ -183,19 +225,21 @@ class ObjectiveConformance:
             assert setting == "name" or field.description, f"{setting} has no docstring"
 
     def _kinds_of_scores(self) -> Iterator[CandidateScores]:
-        """Ragged ones, with weights, without knowing what an item is, of one level, one target."""
+        """Ragged ones, weighted, without knowing what an item is, of one level, of titles."""
         yield self.scores(7)
         yield self.scores(8, weighted=True)
         yield self.scores(9, items=False)
         yield self.scores(10, levels=1)
         yield self.scores(11, batch=3, candidates=2)
+        yield self.scores(12, levels=9, titles=True)
 
     def _loss(self, scores: CandidateScores) -> Float[Tensor, " batch"]:
         return self.objective()(scores)[0].detach()
 
     def _gradients(self, scores: CandidateScores) -> tuple[Tensor, ...]:
-        """Of the log-probabilities, and of the legal logits where there are some."""
-        leaves = [scores.log_probs, *([] if scores.legal is None else [scores.legal.logits])]
+        """Of the log-probabilities and of the legal logits, where there are some."""
+        logits = None if scores.legal is None else scores.legal.logits
+        leaves = [part for part in (scores.log_probs, logits) if part is not None]
         loss = self.objective()(scores)[0].sum()
         return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
 

@@ -14,6 +14,7 @@ from beamwise.decoding import SearchResult
 from beamwise.decoding.eligibility import ListedItems
 from beamwise.testing.brute_force import BruteForce, Path, Ranking
 from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_title_tokens
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,16 @@ class RandomSearch:
         )
 
 
-def random_search(seed: int, most_items: int = 24, *, unseen: bool = False) -> RandomSearch:
-    """Draw one of every kind: ties, shared leaves, titles, both masks, eligibility, lists.
+def random_search(
+    seed: int, most_items: int = 24, *, unseen: bool = False, titles: bool = False
+) -> RandomSearch:
+    """Draw one of every kind: ties, shared leaves, lengths, both masks, eligibility, lists.
 
     Args:
         seed: Of everything.
         most_items: Items of the largest catalogs.
         unseen: Whether some catalogs have items that the model never saw.
+        titles: Whether catalogs have long runs of forced tokens, as titles do.
     """
     choice = random.Random(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -64,9 +68,14 @@ def random_search(seed: int, most_items: int = 24, *, unseen: bool = False) -> R
     tokens = 2 + torch.randint(num_codes, (num_items, num_levels), generator=generator)
     paths: list[Path] = [tuple(row) for row in tokens.tolist()]
     lengths = None
-    if choice.random() < 0.5:
+    if titles:
+        tokens, lengths = random_title_tokens(seed, num_items, choice.randint(1, 8))
+        num_codes = 6
+    elif choice.random() < 0.5:
         lengths = torch.randint(1, num_levels + 1, (num_items,), generator=generator)
-        paths = [(*p[:n], 1) for p, n in zip(paths, lengths.tolist(), strict=True)]
+    if lengths is not None:
+        pairs = zip(tokens.tolist(), lengths.tolist(), strict=True)
+        paths = [(*path[:length], 1) for path, length in pairs]
     vocab_size = 2 + num_codes
     catalog = Catalog.from_tokens(tokens, lengths, vocab_size=vocab_size)
     if unseen and num_items > 1:

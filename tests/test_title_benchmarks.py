@@ -1,0 +1,57 @@
+"""The benchmark of titles, from end to end at a tiny size."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from beamwise.backbones.pretrained_config import TinyConfig
+from beamwise.decoding import beam_search
+
+pytest.importorskip("transformers")
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = ("harness", "titles")
+TINY = TinyConfig(dim=16, num_layers=2, num_heads=2, feedforward_dim=16)
+
+
+@pytest.fixture
+def titles(monkeypatch, tmp_path):
+    """The script as a module, without real data: it takes the titles of the simulated shop."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("BEAMWISE_DATA", str(tmp_path))
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    threads = torch.get_num_threads()
+    yield importlib.import_module("titles")
+    torch.set_num_threads(threads)
+    for name in SCRIPTS:
+        sys.modules.pop(name, None)
+
+
+def test_both_sides_find_the_same_titles(titles, capsys):
+    titles.main(["--users", "3", "--repeats", "1", "--vocab-size", "400"], TINY)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (check,) = [line for line in lines if line["kind"] == "check"]
+    assert (check["equal"], check["users_with_equal_items"]) == (True, 3)
+    (work,) = [line for line in lines if line["kind"] == "work"]
+    assert work["ours"]["calls"] < work["token_by_token"]["calls"] / 2
+    assert work["ours"]["prefixes"] < work["token_by_token"]["prefixes"] / 2
+    assert [line["target"] for line in lines if line["kind"] == "comparison"] == [8.0, None]
+
+
+def test_items_that_differ_are_noticed(titles):
+    problem = titles.load_problem(None, TINY, 400)
+    generator = titles.TrieGenerator(problem)
+    histories = problem.histories(2, 0)
+    titles.check_items(problem, generator, histories)
+
+    class Narrow(titles.Problem):
+        def search(self, histories):
+            return beam_search(self.backbone, histories, self.catalog, 1, 10, mask="before")
+
+    narrow = Narrow(problem.backbone, problem.catalog, problem.users)
+    with pytest.raises(RuntimeError, match="do not find the same titles"):
+        titles.check_items(narrow, generator, histories)
