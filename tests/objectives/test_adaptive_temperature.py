@@ -179,3 +179,14 @@ def test_two_processes_share_the_mean_over_all_targets(tmp_path: Path) -> None:
     for run in runs:
         _, errors = run.communicate(timeout=60)
         assert run.returncode == 0, errors
+
+
+def test_a_forced_beginning_is_passed_over() -> None:
+    # A quotation mark, then 5 against 1 and 3; a later choice does not count, nor does no choice.
+    legal = legal_of([[[7], [5, 1, 3], [9, 0]], [[7], [4]]])
+    gaps, variances = first_step_moments(legal)
+    assert gaps.tolist() == [3, 0]
+    assert variances.tolist() == [1, 0]
+    found = module()
+    found(legal)
+    assert found.sums.tolist() == [3, 1, 3 + 1, 2]

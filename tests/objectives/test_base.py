@@ -32,3 +32,15 @@ def test_an_objective_must_say_what_its_loss_is():
 def test_temperatures_are_positive():
     with pytest.raises(ValueError, match="greater than 0"):
         ObjectiveConfig(temperature=0)
+
+
+def test_needs_that_exclude_each_other_are_refused():
+    for needs in (
+        {"negatives": True},
+        {"reference": "initial-weights"},
+        {"branching_levels": True},
+    ):
+        with pytest.raises(ValueError, match="vocabulary=False leaves the legal logits alone"):
+            Needs(legal_logits=True, vocabulary=False, **needs)
+    with pytest.raises(ValueError, match="set legal_logits=True"):
+        Needs(vocabulary=False)

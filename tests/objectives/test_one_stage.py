@@ -43,3 +43,13 @@ def test_without_weight_cross_entropy_is_logged_and_not_trained_on() -> None:
 def test_weights_that_train_on_nothing_or_against_it_are_refused(settings: dict) -> None:
     with pytest.raises(ValidationError):
         OneStageConfig.model_validate(settings)
+
+
+def test_without_log_probs_there_is_no_cross_entropy_to_log_or_train_on() -> None:
+    some = CandidateScores(None, scores().counts)
+    own = torch.tensor([10.0, 20.0])
+    loss, metrics = one_stage_loss(some, own, OneStageConfig())
+    assert loss.tolist() == [10.0, 20.0]
+    assert metrics.keys() == {"own_loss"}
+    with pytest.raises(ValueError, match="score with vocabulary=True"):
+        one_stage_loss(some, own, OneStageConfig(ce_weight=0.5))

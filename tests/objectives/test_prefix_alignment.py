@@ -351,3 +351,40 @@ def test_prefixes_that_are_no_ascending_lengths_are_refused(prefixes: list[int])
 def test_settings_without_any_loss_are_refused() -> None:
     with pytest.raises(ValidationError, match="beta and ce_weight are both 0"):
         PointwisePrefixAlignmentConfig(beta=0, ce_weight=0)
+
+
+def test_titles_have_as_many_levels_as_are_asked_for() -> None:
+    capped = PairwisePrefixAlignmentConfig(
+        levels="branching", max_prefixes=4, beam_width=(9, 9, 9, 9)
+    )
+    objective = PairwisePrefixAlignment(capped)
+    assert objective.needs.branching_levels
+    assert objective.needs.max_prefixes == 4
+    objective.check(61)
+    with pytest.raises(ValueError, match="one for each of 3 levels"):
+        objective.check(3)
+    with pytest.raises(ValueError, match="max_levels to at least 61, or max_prefixes to fewer"):
+        PairwisePrefixAlignment(PairwisePrefixAlignmentConfig(levels="branching")).check(61)
+    with pytest.raises(ValueError, match="max_prefixes=17 must be at most max_levels=16"):
+        PairwisePrefixAlignmentConfig(max_prefixes=17)
+    with pytest.raises(ValueError, match=r"lengths in 1..max_prefixes=2, at least one, got \[3\]"):
+        PairwisePrefixAlignmentConfig(max_prefixes=2, prefixes=(3,))
+
+
+def test_lengths_are_tokens_where_a_level_holds_several() -> None:
+    # Levels of 2 and 3 tokens more: -6 / 2, and (-6 - 9) / 5; pairwise losses the same way.
+    log_probs = torch.tensor([[-6.0, -9.0]])
+    exists, lengths = torch.ones(1, 2, dtype=torch.bool), torch.tensor([[2, 5]])
+    losses = pointwise_prefix_losses(log_probs, exists, lengths)
+    assert losses.tolist() == [[3.0, 3.0]]
+    log_odds = torch.zeros(1, 2)
+    divided = pairwise_prefix_losses(log_odds, divide_by_length=True, lengths=lengths)
+    torch.testing.assert_close(divided, math.log(2) / torch.tensor([[2.0, 5.0]]))
+
+
+def test_a_cap_on_tokens_leaves_the_later_ones_to_cross_entropy(make_scores) -> None:
+    scores = make_scores(4)
+    capped = PointwisePrefixAlignmentConfig(max_prefixes=2, prefix_weights="uniform")
+    chosen = PointwisePrefixAlignmentConfig(prefixes=(1, 2), prefix_weights="uniform")
+    losses = [PointwisePrefixAlignment(config).double()(scores)[0] for config in (capped, chosen)]
+    torch.testing.assert_close(*losses)

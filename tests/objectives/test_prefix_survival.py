@@ -136,3 +136,12 @@ def test_it_logs_the_prefixes_that_it_proves_nothing_of() -> None:
     scores = legal_scores([[[0.0, 0.0], [0.0, math.log(3)]], [[math.log(3), 0.0]]])
     _, metrics = PrefixSurvival(PrefixSurvivalConfig(beam_width=2))(scores)
     assert [float(metrics[f"unproved_{length}"]) for length in (1, 2)] == [0.0, 1.0]
+
+
+def test_forced_tokens_repeat_a_prefix_and_branching_counts_it_once() -> None:
+    # One choice with probability 1/4, then two forced tokens; K = 1, so losses are log 4 each.
+    rows = [[[5.0], [0.0, math.log(3)], [1.0], [2.0]]]
+    for average, expected in (("tokens", 3 / 4), ("branching", 1.0)):
+        config = PrefixSurvivalConfig(beam_width=1, average=average)
+        loss, _ = PrefixSurvival(config)(legal_scores(rows))
+        assert loss.tolist() == pytest.approx([expected * math.log(4)])

@@ -21,6 +21,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "bear reweight": ("bear", {"form": "reweight"}),
     "bear of a narrow beam": ("bear", {"beam_width": 2, "softmax": "vocabulary"}),
     "bear log-sigmoid": ("bear", {"beam_width": 2, "form": "log-sigmoid"}),
+    "apao-pointwise on titles": ("apao-pointwise", {"levels": "branching", "max_prefixes": 3}),
+    "apao-pairwise on titles": ("apao-pairwise", {"levels": "branching"}),
+    "prefix-survival on titles": ("prefix-survival", {"average": "branching"}),
+    "msl in one stage": ("msl", {"ce_weight": 0.5, "average": "branching"}),
     "prefix-survival smoothed": ("prefix-survival", {"beam_width": 2, "smoothing": 0.2}),
 }
 NEED_NEGATIVES = ("apao-pairwise", "dpo", "dmpo", "s-dpo")

@@ -89,3 +89,12 @@ def test_cross_entropy_is_added_in_one_stage() -> None:
 def test_shares_out_of_range_are_refused(smoothing: float) -> None:
     with pytest.raises(ValidationError):
         SmoothedSoftmaxConfig(smoothing=smoothing)
+
+
+def test_a_mean_over_choices_leaves_out_forced_tokens() -> None:
+    rows = [[[5.0], [0.0, math.log(3)], [1.0]]]
+    losses = [
+        SmoothedSoftmax(SmoothedSoftmaxConfig(average=average))(legal_scores(rows))[0]
+        for average in ("tokens", "branching")
+    ]
+    torch.testing.assert_close(3 * losses[0], losses[1])

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from beamwise.scoring import Anchors, CandidateTree
 from beamwise.sequences.negatives import Candidates
 from beamwise.testing.tiny_catalogs import TITLES, random_semantic_ids
+from beamwise.testing.title_like import title_like_catalog
 
 
 def tree_of(catalog, leaves, context_lengths, rows=None, depths=None):
@@ -110,3 +111,19 @@ def test_prefixes_and_missing_candidates_have_no_tokens_past_their_ends():
     tree = tree_of(TITLES, [[1, 0, -1]], [4], depths=[[4, 2, 0]])
     assert tree.tokens.tolist() == [[[5, 6, 7, 1], [5, 6, -1, -1], [-1, -1, -1, -1]]]
     assert tree.nodes.tokens.tolist() == [[0, 5, 6, 7]]
+
+
+@given(seed=st.integers(0, 2**32 - 1), titles=st.booleans())
+def test_one_candidate_alone_has_the_tree_of_two_equal_ones(seed, titles):
+    catalog = title_like_catalog(seed) if titles else random_semantic_ids(seed)
+    generator = torch.Generator().manual_seed(seed)
+    leaves = torch.randint(catalog.num_leaves, (3, 1), generator=generator)
+    alone = tree_of(catalog, leaves.tolist(), [4, 2, 7])
+    twice = tree_of(catalog, leaves.repeat(1, 2).tolist(), [4, 2, 7])
+    for name, value in vars(alone.nodes).items():
+        other = getattr(twice.nodes, name)
+        assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+    assert torch.equal(alone.used, twice.used)
+    exists = alone.tokens >= 0
+    assert torch.equal(alone.places[exists], twice.places[:, :1][exists])
+    assert torch.equal(alone.tokens, twice.tokens[:, :1])

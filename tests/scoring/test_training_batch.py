@@ -20,7 +20,7 @@ def test_a_batch_moves_whole():
         torch.tensor([[1]]),
         Candidates(candidates),
         scaling="inverse-inclusion",
-        legal=True,
+        needs=Needs(legal_logits=True),
     )
     moved = batch.to(torch.device("meta"))
     tensors = [moved.history.tokens, moved.history.lengths, moved.tree.tokens, moved.tree.places]
@@ -38,7 +38,9 @@ def test_legal_tokens_are_the_children_along_the_targets_path(catalog):
     leaves = torch.arange(catalog.num_leaves).repeat(2)[:5]
     candidates = Candidates(torch.stack((leaves, leaves.flip(0)), 1))
     histories = torch.zeros(5, 1, dtype=torch.int64)
-    batch = TrainingBatch.assemble(tiger, catalog, histories, candidates, legal=True)
+    batch = TrainingBatch.assemble(
+        tiger, catalog, histories, candidates, needs=Needs(legal_logits=True)
+    )
     legal, paths = batch.legal, catalog.leaf_tokens.tolist()
     for target, leaf in enumerate(leaves.tolist()):
         for level in range(catalog.num_levels):
@@ -99,12 +101,18 @@ def test_packed_scores_and_gradients_are_those_of_targets_alone(catalog, count):
         drawn = sample_negatives(leaves[:, 0], catalog.num_leaves, count, generator)
         leaves = torch.cat((leaves, drawn), 1)
     packed = TrainingBatch.assemble_packed(
-        model, catalog, PackedItems(items, rows, columns), Candidates(leaves), legal=True
+        model,
+        catalog,
+        PackedItems(items, rows, columns),
+        Candidates(leaves),
+        needs=Needs(legal_logits=True),
     )
     histories = torch.full((5, 5), -1)
     for target, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
         histories[target, :column] = items[row, :column]
-    alone = TrainingBatch.assemble(model, catalog, histories, Candidates(leaves), legal=True)
+    alone = TrainingBatch.assemble(
+        model, catalog, histories, Candidates(leaves), needs=Needs(legal_logits=True)
+    )
     needs = Needs(negatives=count > 0, legal_logits=True, temperature=1.5)
     weights = torch.randn(packed.tree.tokens.shape, generator=generator)
     found = []

@@ -110,3 +110,14 @@ def test_mixed_seeds_tell_their_parts_apart():
     seeds = {mixed_seed(a, b) for a in range(-1, 20) for b in range(20)}
     assert len(seeds) == 21 * 20
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_chunk_forms_no_more_logits_than_fit():
+    widths = torch.tensor([1, 9, 8, 9, 1, 2])
+    ones = torch.ones(6, dtype=torch.int64)
+    cut = ChunkSizes(tokens=100, padding=100, logits=10)
+    logits = torch.tensor([2, 6, 4, 5, 11, 2])  # of rows 0 to 5; in order of width 2 11 2 4 6 5
+    chunks = list(chunks_of(widths, ones, cut, 0, logits))
+    assert [chunk.places.tolist() for chunk in chunks] == [[0], [4], [5], [2, 1], [3]]
+    chunks = list(chunks_of(widths, ones, ChunkSizes(tokens=100, padding=100), 0, logits))
+    assert len(chunks) == 1

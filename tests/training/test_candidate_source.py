@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from beamwise.backbones import build_backbone
 from beamwise.objectives.base import Needs
+from beamwise.testing.title_like import title_like_catalog
 from beamwise.training.batch_source import BatchSource
 from beamwise.training.candidate_source import CandidateSource
 from beamwise.training.checkpoint import LAST, read_tensors
+from beamwise.training.loop import Trainer
 from beamwise.training.mining import mine
 from beamwise.training.run import train
 from beamwise.training.run_data import RunData
+from beamwise.training.stages import stages_of
 
 NEEDS = Needs(negatives=True)
 
@@ -137,3 +142,28 @@ def test_a_run_with_mined_negatives_that_is_cut_short_ends_the_same(
 def test_too_few_leaves_are_refused(make_config):
     with pytest.raises(ValueError, match="negatives must lie in"):
         source_of(make_config(negatives={"count": 10**6}))
+
+
+@pytest.mark.parametrize("backbone", ["tiger", "llama"])
+def test_the_beam_is_simulated_before_every_step_on_titles(make_config, backbone):
+    config = make_config(
+        backbone={"name": backbone},
+        objective={"name": "apao-pairwise", "levels": "branching", "max_prefixes": 3},
+        negatives={"source": "beam", "beam_width": 3, "mine_every": 1},
+        early_stopping={"metric": "ndcg@10"},
+    )
+    data = RunData.load(config.data)
+    catalog = title_like_catalog(0, data.catalog.num_items, num_words=20)
+    data = replace(data, catalog=catalog)
+    torch.manual_seed(0)
+    model = build_backbone(config.backbone, catalog.vocab_size)
+    trainer = Trainer(config, data, model, stages_of(config)[0])
+    steps = [rows[:6] for rows in trainer.steps(0)[:2]]
+    mined = []
+    for index in range(2):
+        assert torch.isfinite(torch.tensor(trainer.step(steps, index)["loss"]))
+        windows = trainer.packs.windows_of(steps[index])[0].sort().values
+        assert torch.equal(trainer.source.candidates.mined["windows"], windows)
+        mined.append(trainer.source.candidates.mined["leaves"])
+        assert (trainer.source.candidates.mined["depths"][:, 1:] > 0).any()
+    assert mined[0] is not mined[1]

@@ -17,6 +17,7 @@ from beamwise.sequences.negatives import Candidates, competition
 from beamwise.testing.brute_force import BruteForce, Path
 from beamwise.testing.table_backbone import TableBackbone
 from beamwise.testing.tiny_run import TINY_TIGER
+from beamwise.testing.title_like import title_like_catalog
 from beamwise.training.mining import mine
 
 NUM_USERS = 3
@@ -203,3 +204,21 @@ def test_a_beam_of_the_targets_own_path_leaves_a_column_of_none():
     found = mine(backbone, catalog, histories, torch.tensor([best]), beam_width=1)
     assert found.leaves.tolist() == [[best, -1]]
     assert found.depths.tolist() == [[2, 0]]
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), mask=st.sampled_from(["after", "before"]))
+def test_titles_are_mined_as_any_items(seed, mask):
+    catalog = title_like_catalog(seed, num_items=10)
+    paths = [tuple(t for t in path if t >= 0) for path in catalog.leaf_tokens.tolist()]
+    backbone = TableBackbone(catalog.vocab_size, seed=seed % 1000)
+    targets = torch.arange(NUM_USERS) % catalog.num_leaves
+    histories = torch.arange(NUM_USERS)[:, None]
+    p = Problem(catalog, paths, backbone, histories, targets, mask)
+    found = mine(backbone, catalog, histories, targets, 2, mask)
+    for user, target in enumerate(targets.tolist()):
+        mined = mined_prefixes(p, found, user)
+        for depth, kept in enumerate(brute_force_beam(p, user, 2), start=1):
+            at_depth = {prefix[:depth] for prefix in mined if len(prefix) >= depth}
+            own = paths[target][:depth]
+            assert at_depth - {own} == kept - {own}

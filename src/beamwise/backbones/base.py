@@ -129,6 +129,19 @@ class Backbone(Protocol):
         ...
 
 
+def check_items(item_indices: Int64[Tensor, "batch history"], catalog: Catalog) -> None:
+    """Refuse histories of another catalog.
+
+    Raises:
+        ValueError: If an index is not an item of the catalog.
+    """
+    if item_indices.numel() and int(item_indices.max()) >= catalog.num_items:
+        raise ValueError(
+            f"history has item index {int(item_indices.max())}, the catalog has items "
+            f"0..{catalog.num_items - 1}: use the catalog that the histories were made with"
+        )
+
+
 def pack_histories(
     item_indices: Int64[Tensor, "batch history"],
     catalog: Catalog,
@@ -147,11 +160,7 @@ def pack_histories(
     Raises:
         ValueError: If an index is not an item of the catalog.
     """
-    if item_indices.numel() and int(item_indices.max()) >= catalog.num_items:
-        raise ValueError(
-            f"history has item index {int(item_indices.max())}, the catalog has items "
-            f"0..{catalog.num_items - 1}: use the catalog that the histories were made with"
-        )
+    check_items(item_indices, catalog)
     batch = item_indices.shape[0]
     leaves = catalog.leaf_of_item[item_indices.clamp(min=0)].long()
     tokens = catalog.leaf_tokens[leaves].long()

@@ -1,9 +1,9 @@
-"""The temperature of a softmax over legal first tokens, as it follows the model's logits."""
+"""The temperature of a softmax over legal tokens, as it follows the logits of a first choice."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, distributed, nn
 
 from beamwise._segments import segment_sum
@@ -13,14 +13,16 @@ from beamwise.objectives.base import LegalLogits
 def first_step_moments(
     legal: LegalLogits,
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """How the target's first token stands among the others: d and v of MSL's temperature.
+    """How the target's token stands among the others at the first step that has others.
 
-    Both are taken within a step, so a shift of all its logits, which no softmax sees, changes
-    neither.
+    These are d and v of MSL's temperature. The paper measures the first token; that of a title is
+    forced (a quotation mark), so the first branching step takes its place, which is the first token
+    of a semantic ID. Both are taken within a step, so a shift of all its logits, which no softmax
+    sees, changes neither.
 
     Returns:
         Per target, without gradient: its logit minus the mean of the other legal tokens', and
-        the variance of those; 0 where there is no other.
+        the variance of those; 0 where no step has others.
     """
     logits, counts = legal.logits.detach(), legal.counts.flatten()
     own = logits.index_select(0, legal.target_place.flatten())
@@ -29,9 +31,17 @@ def first_step_moments(
     squares = (logits - means.index_select(0, legal.step)).square()
     gaps = own - means
     variances = (segment_sum(squares, counts) - gaps.square()) / num_others
-    has_others = (counts > 1).view(legal.counts.shape)[:, 0]
-    first_gaps, first_variances = (x.view(legal.counts.shape)[:, 0] for x in (gaps, variances))
+    first = _first_branching(legal)
+    has_others = legal.counts.gather(1, first)[:, 0] > 1
+    first_gaps, first_variances = (
+        x.view(legal.counts.shape).gather(1, first)[:, 0] for x in (gaps, variances)
+    )
     return first_gaps * has_others, first_variances.clamp(min=0) * has_others
+
+
+def _first_branching(legal: LegalLogits) -> Int64[Tensor, "batch 1"]:
+    """The level of each target's first step with several legal tokens; 0 where none has."""
+    return (legal.counts > 1).int().argmax(1, keepdim=True)
 
 
 def balancing_temperature(
@@ -43,7 +53,7 @@ def balancing_temperature(
     lowest: float,
     highest: float,
 ) -> Float[Tensor, ""]:
-    """The highest temperature at which the target's first token still weighs as much as asked.
+    """The highest temperature at which the target's token still weighs as much as asked.
 
     With d the gap, v the variance and C = log(eta * num_tokens), MSL's
 
@@ -56,7 +66,7 @@ def balancing_temperature(
     Args:
         gap: d, mean of the targets' logits minus mean of the others'.
         variance: v, of the others' logits.
-        num_tokens: Legal first tokens.
+        num_tokens: Legal tokens of the first branching step.
         eta: Share of them, in (0, 1].
         lowest: Lower bound.
         highest: Upper bound; the result where C <= 0.
@@ -104,7 +114,7 @@ class AdaptiveTemperature(nn.Module):
         self._opens_micro_batch = micro_batch
 
     def forward(self, legal: LegalLogits) -> Float[Tensor, ""]:
-        """The temperature of this batch, of whose legal logits the first step's are measured."""
+        """The temperature of this batch, of which the first branching step is measured."""
         if self.training:
             if self._opens_micro_batch:
                 self._move()
@@ -114,7 +124,7 @@ class AdaptiveTemperature(nn.Module):
 
     def _measured(self, legal: LegalLogits) -> Float[Tensor, " four"]:
         gaps, variances = first_step_moments(legal)
-        num_tokens = legal.counts[:, 0].to(gaps.dtype)
+        num_tokens = legal.counts.gather(1, _first_branching(legal))[:, 0].to(gaps.dtype)
         columns = torch.stack([gaps, variances, num_tokens, torch.ones_like(gaps)])
         sums = columns.sum(1).to(self.sums.dtype)
         if distributed.is_available() and distributed.is_initialized():

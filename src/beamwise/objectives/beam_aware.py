@@ -188,6 +188,7 @@ class BeamAware(Objective):
         self.average: Average = config.average or ("branching" if reweights else "tokens")
         self.needs = Needs(
             legal_logits=True,
+            vocabulary=config.softmax == "vocabulary",
             temperature=config.temperature,
             micro_batches=reweights,
             whole_micro_batches=reweights,
@@ -207,7 +208,7 @@ class BeamAware(Objective):
         config, legal = self.config, legal_logits_of(scores)
         gaps = threshold_gaps(legal, self.widths)
         in_legal = config.softmax == "legal"
-        log_probs = legal_log_probs(legal) if in_legal else scores.log_probs[:, 0]
+        log_probs = legal_log_probs(legal) if in_legal else scores.vocabulary_log_probs[:, 0]
         counted = counted_tokens(legal, self.average)
         if config.form == "reweight":
             weights = survival_weights(gaps, weight=config.weight, xi=config.xi)

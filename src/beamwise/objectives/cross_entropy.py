@@ -90,7 +90,7 @@ class CrossEntropy(Objective):
 
         What is logged is not weighted: `cross_entropy`, and `token_loss_t` of every level.
         """
-        log_probs, exists = scores.log_probs[:, 0], scores.counts[:, 0]
+        log_probs, exists = scores.vocabulary_log_probs[:, 0], scores.counts[:, 0]
         plain = cross_entropy(log_probs, exists)
         metrics = {"cross_entropy": plain.detach().mean()}
         metrics |= level_means("token_loss", -log_probs, exists)

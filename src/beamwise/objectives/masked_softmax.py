@@ -76,11 +76,13 @@ class MaskedSoftmaxConfig(OneStageConfig):
     lowest_temperature: PositiveFloat = 1.5
     """Adaptive: lower bound of a micro-batch's temperature."""
     highest_temperature: PositiveFloat = 5.0
-    """Adaptive: upper bound; also the value where `eta` times the first tokens is at most 1."""
+    """Adaptive: upper bound; also the value where `eta` times the tokens that the first branching
+    step has is at most 1."""
     smoothing: float = Field(default=0.05, gt=0, le=1)
     """Adaptive: share that a micro-batch has in the temperature that follows it."""
     eta: float = Field(default=0.25, gt=0, le=1)
-    """Adaptive: share of the first tokens that a target's should weigh as much as."""
+    """Adaptive: share of the first branching step's tokens that a target's should weigh as much
+    as."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MaskedSoftmaxConfig:
@@ -113,6 +115,7 @@ class MaskedSoftmax(Objective):
         self.config = config
         self.needs = Needs(
             legal_logits=True,
+            vocabulary=config.ce_weight > 0,
             temperature=config.temperature,
             micro_batches=config.adaptive_temperature,
             moving_loss=config.adaptive_temperature,

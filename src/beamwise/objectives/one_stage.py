@@ -30,14 +30,17 @@ def one_stage_loss(
         config: The two weights.
 
     Returns:
-        The sum per target, and detached means to log: `cross_entropy`, also where its weight is 0,
-        and `own_loss`, the other loss before it is weighted.
+        The sum per target, and detached means to log: `own_loss`, the other loss before it is
+        weighted, and `cross_entropy` where the scores have what it is made of, whatever its weight.
+
+    Raises:
+        ValueError: If cross-entropy has weight and the scores have no log-probabilities.
     """
-    token_loss = cross_entropy(scores.log_probs[:, 0], scores.counts[:, 0])
-    metrics: Metrics = {
-        "cross_entropy": token_loss.detach().mean(),
-        "own_loss": loss.detach().mean(),
-    }
+    metrics: Metrics = {"own_loss": loss.detach().mean()}
     total = config.weight * loss
+    if scores.log_probs is None and not config.ce_weight:
+        return total, metrics
+    token_loss = cross_entropy(scores.vocabulary_log_probs[:, 0], scores.counts[:, 0])
+    metrics |= {"cross_entropy": token_loss.detach().mean()}
     # Left out, not multiplied by 0: a term without weight also costs no backward pass.
     return (total + config.ce_weight * token_loss if config.ce_weight else total), metrics

@@ -142,7 +142,8 @@ class Preference(Objective):
         Raises:
             ValueError: If there are no negatives, or no scores of the reference that is needed.
         """
-        log_ratios = item_log_ratios(scores.log_probs, self._reference_log_probs(scores))
+        log_probs = scores.vocabulary_log_probs
+        log_ratios = item_log_ratios(log_probs, self._reference_log_probs(scores))
         log_weights = scores.log_weights
         if log_weights is not None:
             log_weights = item_log_weights(log_weights, scores.counts)
@@ -151,7 +152,7 @@ class Preference(Objective):
         )
         loss, metrics = one_stage_loss(scores, own_loss, self.config)
         rewards = self.config.beta * log_ratios.detach()
-        return loss, metrics | preference_metrics(rewards, scores.log_probs, scores.is_item)
+        return loss, metrics | preference_metrics(rewards, log_probs, scores.is_item)
 
     def _reference_log_probs(
         self, scores: CandidateScores

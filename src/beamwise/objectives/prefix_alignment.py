@@ -18,6 +18,7 @@ from beamwise.objectives.beam_widths import BeamWidth, beam_widths, check_beam_w
 from beamwise.objectives.competition import competition_log_odds
 from beamwise.objectives.cross_entropy import cross_entropy, mean_one
 from beamwise.objectives.level_metrics import by_level, level_means
+from beamwise.objectives.level_scores import Levels, LevelScores, level_scores
 from beamwise.objectives.prefix_weights import (
     STATEFUL_FORMS,
     PrefixWeights,
@@ -27,20 +28,28 @@ from beamwise.objectives.prefix_weights import (
 
 
 def pointwise_prefix_losses(
-    log_probs: Float[Tensor, "batch levels"], exists: Bool[Tensor, "batch levels"]
+    log_probs: Float[Tensor, "batch levels"],
+    exists: Bool[Tensor, "batch levels"],
+    lengths: Int64[Tensor, "#batch levels"] | None = None,
 ) -> Float[Tensor, "batch levels"]:
     """Cross-entropy of every prefix, APAO Eq. (12): L(m) = -1/m sum_{t <= m} log p_t.
 
+    Where a level is more than one token m is the tokens of the prefix, not the level: the sum runs
+    over them, so L stays a mean over tokens, and that of a whole item is its cross-entropy, Eq.
+    (4), as in the paper.
+
     Args:
-        log_probs: Of each target token given the true ones before it, in nats.
+        log_probs: Of what each level adds to the target, given what is before it, in nats.
         exists: False past a target's end.
+        lengths: m; 1, 2, 3, ... where not given, a token a level.
 
     Returns:
         Loss per target and prefix length, in nats a token; 0 where there is no such prefix.
     """
     prefix_scores = torch.where(exists, log_probs, 0.0).cumsum(1)
-    lengths = torch.arange(1, log_probs.shape[1] + 1, device=log_probs.device)
-    return torch.where(exists, -prefix_scores / lengths, 0.0)
+    if lengths is None:
+        lengths = torch.arange(1, log_probs.shape[1] + 1, device=log_probs.device)
+    return torch.where(exists, -prefix_scores / lengths.clamp(min=1), 0.0)
 
 
 def equivalent_level_weights(
@@ -77,6 +86,7 @@ def pairwise_prefix_losses(
     *,
     beam_width: Int64[Tensor, "#levels"] | None = None,
     divide_by_length: bool = False,
+    lengths: Int64[Tensor, "#batch levels"] | None = None,
 ) -> Float[Tensor, "batch levels"]:
     """Target prefix against its competitors, APAO Eq. (14) for K = 1: L(m) = log(1 + e^phi / K_m).
 
@@ -89,6 +99,7 @@ def pairwise_prefix_losses(
         beam_width: K, one for all levels or one a level, >= 1; 1 where not given.
         divide_by_length: L(m) / m, as APAO's Algorithm 1 and its released code have it. This
             form certifies nothing about the beam (see `survival_bound`).
+        lengths: m, as in `pointwise_prefix_losses`.
 
     Returns:
         Loss per target and prefix length, in nats; 0 where nothing competes.
@@ -96,9 +107,11 @@ def pairwise_prefix_losses(
     if beam_width is not None:
         log_odds = log_odds - beam_width.to(log_odds.dtype).log()
     losses = softplus(log_odds)
-    if divide_by_length:
-        return losses / torch.arange(1, losses.shape[1] + 1, device=losses.device)
-    return losses
+    if not divide_by_length:
+        return losses
+    if lengths is None:
+        lengths = torch.arange(1, losses.shape[1] + 1, device=losses.device)
+    return losses / lengths.clamp(min=1)
 
 
 class PrefixAlignmentConfig(ObjectiveConfig):
@@ -115,21 +128,35 @@ class PrefixAlignmentConfig(ObjectiveConfig):
     """Step size of the weights' exponent."""
     update_every: UpdateEvery = "micro_batch"
     """What makes one update of the weights: a micro-batch or an optimiser step."""
+    levels: Levels = "tokens"
+    """What a prefix grows by: a token, as for semantic IDs; or, for titles, a token that had an
+    alternative, with the forced ones that follow it (branching)."""
+    max_prefixes: PositiveInt | None = None
+    """Levels that there is a loss for, from the first; all that the catalog has where not set."""
     prefixes: tuple[PositiveInt, ...] | None = None
-    """Prefix lengths that carry weight, ascending from 1; all of them where not set."""
+    """Levels that carry weight, ascending from 1; all of them where not set."""
     max_levels: PositiveInt = 16
-    """Levels that the state of the weights has room for; at least the catalog's."""
+    """Levels that the state of the weights has room for; at least `max_prefixes`, or where that is
+    not set the catalog's."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PrefixAlignmentConfig:
         if self.beta == 0 and self.ce_weight == 0:
             raise ValueError("beta and ce_weight are both 0, so there is no loss: raise one")
+        name, most = "max_levels", self.max_levels
+        if self.max_prefixes is not None:
+            if self.max_prefixes > most:
+                raise ValueError(
+                    f"max_prefixes={self.max_prefixes} must be at most max_levels={most}: raise "
+                    "max_levels"
+                )
+            name, most = "max_prefixes", self.max_prefixes
         if self.prefixes is None:
             return self
         ascending = list(self.prefixes) == sorted(set(self.prefixes))
-        if not self.prefixes or not ascending or self.prefixes[-1] > self.max_levels:
+        if not self.prefixes or not ascending or self.prefixes[-1] > most:
             raise ValueError(
-                f"prefixes must be ascending lengths in 1..max_levels={self.max_levels}, "
+                f"prefixes must be ascending lengths in 1..{name}={most}, "
                 f"at least one, got {list(self.prefixes)}"
             )
         return self
@@ -160,18 +187,24 @@ class PrefixAlignment(Objective):
         L = ce_weight * CE + beta * sum_m w_m L(m)
 
     per target, with one w for the batch, adapted to the batch's own losses and then constant
-    (`PrefixWeights`). Where targets differ in length, L(m) is 0 for one without that many tokens.
+    (`PrefixWeights`). Where targets differ in length, L(m) is 0 for one without that many levels.
+    A level is a token, or one that had an alternative and the forced ones behind it: forced tokens
+    have no prefix of their own, which would repeat the one before, competitors and all.
     """
 
     def __init__(self, config: PrefixAlignmentConfig) -> None:
         super().__init__()
         self.beta = config.beta
         self.ce_weight = config.ce_weight
+        self.levels: Levels = config.levels
+        self.max_prefixes = config.max_prefixes
         adaptive = config.prefix_weights != "uniform"
         self.needs = Needs(
             temperature=config.temperature,
             micro_batches=adaptive,
             whole_micro_batches=adaptive and config.prefix_weights not in STATEFUL_FORMS,
+            branching_levels=config.levels == "branching",
+            max_prefixes=config.max_prefixes if config.levels == "branching" else None,
         )
         self.prefix_weights = PrefixWeights(
             config.prefix_weights,
@@ -182,14 +215,12 @@ class PrefixAlignment(Objective):
         )
 
     @abstractmethod
-    def prefix_losses(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
+    def prefix_losses(self, levels: LevelScores) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """L(m) of every target, 0 where it has no such prefix; and detached scalars to log."""
 
     def check(self, num_levels: int) -> None:
         """Refuse a catalog with more levels than `max_levels`, or fewer than a chosen prefix."""
-        self.prefix_weights.chosen(num_levels)
+        self.prefix_weights.chosen(self._kept(num_levels))
 
     def begin_update(self, micro_batch: bool, step: bool) -> None:
         """Tell the weights whether the next batch opens a micro-batch, and an optimiser step."""
@@ -197,9 +228,10 @@ class PrefixAlignment(Objective):
 
     def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
         """The loss of every target, and the loss and weight of every prefix length to log."""
-        exists = scores.counts[:, 0]
-        token_loss = cross_entropy(scores.log_probs[:, 0], exists)
-        level_losses, level_metrics = self.prefix_losses(scores)
+        token_loss = cross_entropy(scores.vocabulary_log_probs[:, 0], scores.counts[:, 0])
+        levels = level_scores(scores, self.levels, self.max_prefixes)
+        exists = levels.counts[:, 0]
+        level_losses, level_metrics = self.prefix_losses(levels)
         weights = self.prefix_weights(level_losses, exists)
         prefix_loss = level_losses @ weights
         metrics = {
@@ -210,17 +242,19 @@ class PrefixAlignment(Objective):
         metrics |= by_level("prefix_weight", weights)
         return self.ce_weight * token_loss + self.beta * prefix_loss, metrics | level_metrics
 
+    def _kept(self, num_levels: int) -> int:
+        return num_levels if self.max_prefixes is None else min(num_levels, self.max_prefixes)
+
 
 class PointwisePrefixAlignment(PrefixAlignment):
     """Prefix alignment with the cross-entropy of every prefix, APAO Eq. (18)."""
 
     Config = PointwisePrefixAlignmentConfig
 
-    def prefix_losses(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
+    def prefix_losses(self, levels: LevelScores) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """`pointwise_prefix_losses` of the target, which can act on every prefix."""
-        return pointwise_prefix_losses(scores.log_probs[:, 0], scores.counts[:, 0]), {}
+        target, exists = levels.log_probs[:, 0], levels.counts[:, 0]
+        return pointwise_prefix_losses(target, exists, levels.lengths), {}
 
 
 class PairwisePrefixAlignment(PrefixAlignment):
@@ -240,11 +274,9 @@ class PairwisePrefixAlignment(PrefixAlignment):
     def check(self, num_levels: int) -> None:
         """As the base class, and refuse a catalog whose levels `beam_width` does not fit."""
         super().check(num_levels)
-        check_beam_width(self.beam_width, num_levels)
+        check_beam_width(self.beam_width, self._kept(num_levels))
 
-    def prefix_losses(
-        self, scores: CandidateScores
-    ) -> tuple[Float[Tensor, "batch levels"], Metrics]:
+    def prefix_losses(self, levels: LevelScores) -> tuple[Float[Tensor, "batch levels"], Metrics]:
         """`pairwise_prefix_losses` of the target against the candidates that count.
 
         The loss acts only on the share `prefix_contested_m` of target prefixes, those that
@@ -252,15 +284,18 @@ class PairwisePrefixAlignment(PrefixAlignment):
         `prefix_outweighed_m` the share with e^phi > K, where competitors could fill the beam.
         """
         log_odds = competition_log_odds(
-            scores.log_probs,
-            scores.counts,
-            scores.log_weights,
+            levels.log_probs,
+            levels.counts,
+            levels.log_weights,
             temperature=self.margin_temperature,
         )
         losses = pairwise_prefix_losses(
-            log_odds, beam_width=self.widths, divide_by_length=self.divide_by_length
+            log_odds,
+            beam_width=self.widths,
+            divide_by_length=self.divide_by_length,
+            lengths=levels.lengths,
         )
-        exists, contested = scores.counts[:, 0], log_odds > -torch.inf
+        exists, contested = levels.counts[:, 0], log_odds > -torch.inf
         outweighed = log_odds > self.widths.to(log_odds.dtype).log()
         return losses, (
             level_means("prefix_contested", contested, exists)

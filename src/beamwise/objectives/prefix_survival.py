@@ -14,6 +14,7 @@ from beamwise.objectives.base import CandidateScores, Metrics, Needs, Objective
 from beamwise.objectives.beam_widths import BeamWidth, beam_widths, check_beam_width
 from beamwise.objectives.level_metrics import level_means
 from beamwise.objectives.masked_softmax import (
+    Average,
     counted_tokens,
     legal_log_probs,
     legal_logits_of,
@@ -61,6 +62,10 @@ class PrefixSurvivalConfig(OneStageConfig):
     prefixes that are safe in the beam; 1 is cross-entropy of every prefix."""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of a token's mass that is spread evenly over the legal tokens of its step."""
+    average: Average = "tokens"
+    """Mean over the prefixes that end with any token, or with one that had an alternative
+    (branching). A forced token leaves a prefix as probable as it was, so where items are titles the
+    former weighs a prefix by the length of the forced run behind it."""
 
 
 class PrefixSurvival(Objective):
@@ -78,7 +83,9 @@ class PrefixSurvival(Objective):
     def __init__(self, config: PrefixSurvivalConfig) -> None:
         super().__init__()
         self.config = config
-        self.needs = Needs(legal_logits=True, temperature=config.temperature)
+        self.needs = Needs(
+            legal_logits=True, vocabulary=config.ce_weight > 0, temperature=config.temperature
+        )
         self.register_buffer("widths", beam_widths(config.beam_width), persistent=False)
 
     def check(self, num_levels: int) -> None:
@@ -93,7 +100,7 @@ class PrefixSurvival(Objective):
         temperature of 1.
         """
         legal = legal_logits_of(scores)
-        counted = counted_tokens(legal, "tokens")
+        counted = counted_tokens(legal, self.config.average)
         log_probs = smoothed_log_probs(legal, smoothing=self.config.smoothing)
         losses = prefix_survival_losses(log_probs, self.widths)
         total, metrics = one_stage_loss(scores, mean_of_counted(losses, counted), self.config)

@@ -184,7 +184,7 @@ class PrefixWeights(nn.Module):
         if levels > self.max_levels:
             raise ValueError(
                 f"items have {levels} levels and max_levels={self.max_levels}: "
-                f"set the objective's max_levels to at least {levels}"
+                f"set the objective's max_levels to at least {levels}, or max_prefixes to fewer"
             )
         if self.prefixes is None:
             return self.index[:levels]

@@ -12,6 +12,7 @@ from beamwise._segments import segment_sum
 from beamwise.objectives.base import CandidateScores, LegalLogits, Metrics, Needs, Objective
 from beamwise.objectives.level_metrics import level_means
 from beamwise.objectives.masked_softmax import (
+    Average,
     counted_tokens,
     legal_log_probs,
     legal_logits_of,
@@ -49,6 +50,9 @@ class SmoothedSoftmaxConfig(OneStageConfig):
     name: Literal["smoothed"] = "smoothed"
     smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Share of a token's mass that is spread evenly over the legal tokens of its step."""
+    average: Average = "tokens"
+    """As in `msl`: mean over all tokens of a target, or over those with more than one legal choice
+    (branching); the others have no loss."""
 
 
 class SmoothedSoftmax(Objective):
@@ -62,12 +66,14 @@ class SmoothedSoftmax(Objective):
     def __init__(self, config: SmoothedSoftmaxConfig) -> None:
         super().__init__()
         self.config = config
-        self.needs = Needs(legal_logits=True, temperature=config.temperature)
+        self.needs = Needs(
+            legal_logits=True, vocabulary=config.ce_weight > 0, temperature=config.temperature
+        )
 
     def forward(self, scores: CandidateScores) -> tuple[Float[Tensor, " batch"], Metrics]:
         """The mean over a target's tokens of minus `smoothed_log_probs`; logs each level's."""
         legal = legal_logits_of(scores)
         losses = -smoothed_log_probs(legal, smoothing=self.config.smoothing)
-        counted = counted_tokens(legal, "tokens")
+        counted = counted_tokens(legal, self.config.average)
         total, metrics = one_stage_loss(scores, mean_of_counted(losses, counted), self.config)
         return total, metrics | level_means("smoothed_token_loss", losses, counted)

@@ -55,13 +55,15 @@ class CandidateTree:
         """
         tokens, paths = _paths(catalog, candidates)
         lengths = (tokens >= 0).sum(-1)
+        rows = _Rows.of(anchors.rows)
+        if not anchors.path_in_context and rows.most == tokens.shape[1] == 1:
+            return cls._of_paths(tokens, lengths, anchors)
         if anchors.path_in_context:
             shared = ((paths == paths[:, :1]) & (paths >= 0)).sum(-1)
-            num_roots = catalog.num_levels
+            num_roots = int(lengths[:, 0].max())
         else:
             shared = torch.zeros_like(lengths)
             num_roots = 1
-        rows = _Rows.of(anchors.rows)
         first_root = rows.index[:, None] * num_roots
         blocks = [_roots(rows, anchors, lengths[:, 0], num_roots)]
         columns = [first_root + shared]
@@ -84,10 +86,45 @@ class CandidateTree:
         nodes = _joined(blocks)
         steps = torch.arange(catalog.num_levels, device=tokens.device)
         column = _columns(torch.stack(columns, -1), shared, first_root, steps)
-        place = column + rows.rows[:, None, None] * nodes.tokens.shape[1]
+        return cls._placed(nodes, column, rows.rows, tokens)
+
+    @classmethod
+    def _of_paths(
+        cls,
+        tokens: Int64[Tensor, "targets 1 levels"],
+        lengths: Int64[Tensor, "targets 1"],
+        anchors: Anchors,
+    ) -> CandidateTree:
+        """The tree of one candidate a row, which is a path: as by levels, without a loop."""
+        width = int(lengths.max())
+        depth = torch.arange(width, device=tokens.device)
+        beyond = depth >= lengths
+        above = torch.nn.functional.pad(tokens[:, 0, : width - 1], (1, 0), value=START_TOKEN)
+        nodes = PrefixNodes(
+            above.masked_fill(beyond, -1),
+            (depth - 1).expand_as(above).masked_fill(beyond, -1),
+            depth.expand_as(above).masked_fill(beyond, -1),
+            anchors.context_lengths[:, None].expand_as(above).masked_fill(beyond, -1),
+            tuple(range(width)),
+        )
+        column = torch.arange(tokens.shape[2], device=tokens.device).expand_as(tokens)
+        return cls._placed(nodes, column, anchors.rows, tokens)
+
+    @classmethod
+    def _placed(
+        cls,
+        nodes: PrefixNodes,
+        column: Int64[Tensor, "targets candidates levels"],
+        rows: Int64[Tensor, " targets"],
+        tokens: Int64[Tensor, "targets candidates levels"],
+    ) -> CandidateTree:
+        """The tree, with each column that predicts a token as a place among what is used."""
+        width = nodes.tokens.shape[1]
+        column = column.clamp(max=width - 1)  # past a candidate's end it may be anywhere
         is_used = (nodes.tokens >= 0).flatten()
         number = is_used.cumsum(0) - 1
-        return cls(nodes, is_used.nonzero()[:, 0], number[place].clamp(min=0), tokens)
+        place = number[column + rows[:, None, None] * width].clamp(min=0)
+        return cls(nodes, is_used.nonzero()[:, 0], place, tokens)
 
 
 @dataclass(frozen=True)

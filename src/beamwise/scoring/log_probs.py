@@ -37,7 +37,14 @@ def token_logits(
 
     Since none does, the backward pass writes each gradient to its place and adds nothing up.
     """
-    return _GatheredOnce.apply(logits, places * logits.shape[1] + tokens)
+    return taken_once(logits.flatten(), places * logits.shape[1] + tokens)
+
+
+def taken_once(
+    values: Float[Tensor, " known"], places: Int64[Tensor, " taken"]
+) -> Float[Tensor, " taken"]:
+    """`values[places]`, where no place stands twice but those of constants."""
+    return _TakenOnce.apply(values, places)
 
 
 class _GatheredLogSoftmax(torch.autograd.Function):
@@ -58,16 +65,15 @@ class _GatheredLogSoftmax(torch.autograd.Function):
         return result, None
 
 
-class _GatheredOnce(torch.autograd.Function):
+class _TakenOnce(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, flat: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
-        ctx.shape = logits.shape
-        return logits.flatten()[flat]
+        ctx.length = len(values)
+        return values[flat]
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (gradient,) = grad_outputs
         (flat,) = ctx.saved_tensors
-        result = gradient.new_zeros(ctx.shape[0] * ctx.shape[1]).scatter_(0, flat, gradient)
-        return result.view(ctx.shape), None
+        return gradient.new_zeros(ctx.length).scatter_(0, flat, gradient), None

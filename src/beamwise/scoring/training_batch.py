@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -11,41 +11,19 @@ from torch import Tensor
 
 from beamwise.backbones.base import Backbone, History
 from beamwise.catalog import Catalog
+from beamwise.objectives.base import Needs, PrefixLevels
 from beamwise.scoring.candidate_tree import Anchors, CandidateTree
+from beamwise.scoring.legal_tokens import LegalProducts, LegalTokens
 from beamwise.sequences.negatives import Candidates, Scaling, competition
 from beamwise.sequences.packing import PackedItems
+from beamwise.sequences.prefix_levels import (
+    Steps,
+    num_prefixes,
+    prefix_competition,
+    prefix_lengths,
+)
 
 Record = TypeVar("Record")
-
-
-@dataclass(frozen=True)
-class LegalTokens:
-    """The tokens that may stand at every step of the targets' paths; see `LegalLogits`."""
-
-    tokens: Int64[Tensor, " total"]
-    places: Int64[Tensor, " total"]
-    """The node whose hidden state predicts each, as in `CandidateTree.places`."""
-    step: Int64[Tensor, " total"]
-    counts: Int64[Tensor, "targets levels"]
-    target_place: Int64[Tensor, "targets levels"]
-
-    @classmethod
-    def of(
-        cls, catalog: Catalog, leaves: Int64[Tensor, " targets"], tree: CandidateTree
-    ) -> LegalTokens:
-        """The legal tokens along the paths of the targets' leaves."""
-        exists = tree.tokens[:, 0] >= 0
-        paths = catalog.leaf_nodes[leaves].long()
-        upper = torch.nn.functional.pad(paths[:, :-1], (1, 0))[exists]  # the root is node 0
-        children = catalog.children(upper)
-        steps = exists.flatten().nonzero()[:, 0]
-        is_target = children.nodes == paths[exists][children.owner]
-        target_place = torch.zeros_like(paths)
-        target_place[exists] = is_target.nonzero()[:, 0]
-        counts = torch.zeros_like(paths)
-        counts[exists] = torch.bincount(children.owner, minlength=len(upper))
-        places = tree.places[:, 0][exists][children.owner]
-        return cls(children.tokens, places, steps[children.owner], counts, target_place)
 
 
 @dataclass(frozen=True)
@@ -60,7 +38,8 @@ class TrainingBatch:
     counts: Bool[Tensor, "targets candidates levels"]
     log_weights: Float[Tensor, "targets candidates levels"] | None = None
     is_item: Bool[Tensor, "targets candidates"] | None = None
-    legal: LegalTokens | None = None
+    legal: LegalTokens | LegalProducts | None = None
+    prefixes: PrefixLevels | None = None
 
     @classmethod
     def assemble(
@@ -71,7 +50,7 @@ class TrainingBatch:
         candidates: Candidates,
         *,
         scaling: Scaling = "none",
-        legal: bool = False,
+        needs: Needs | None = None,
     ) -> TrainingBatch:
         """One row a target.
 
@@ -81,11 +60,24 @@ class TrainingBatch:
             histories: Item indices, right-padded with -1.
             candidates: Column 0 the targets.
             scaling: How sampled negatives are weighted.
-            legal: Whether the legal tokens of the targets' paths are wanted.
+            needs: What the scorer will be asked for; log-probabilities where not given.
         """
         history = backbone.encode_histories(histories, catalog)
-        anchors = Anchors.one_a_row(history.lengths)
-        return cls._on(history, anchors, catalog, candidates, scaling, legal)
+        return cls.assemble_encoded(history, catalog, candidates, scaling=scaling, needs=needs)
+
+    @classmethod
+    def assemble_encoded(
+        cls,
+        history: History,
+        catalog: Catalog,
+        candidates: Candidates,
+        *,
+        scaling: Scaling = "none",
+        needs: Needs | None = None,
+    ) -> TrainingBatch:
+        """As `assemble`, of histories that the backbone has encoded."""
+        wanted = _Wanted(catalog, candidates, scaling, needs or Needs())
+        return wanted.on(history, Anchors.one_a_row(history.lengths))
 
     @classmethod
     def assemble_packed(
@@ -96,7 +88,7 @@ class TrainingBatch:
         candidates: Candidates,
         *,
         scaling: Scaling = "none",
-        legal: bool = False,
+        needs: Needs | None = None,
     ) -> TrainingBatch:
         """Rows of items of which several are targets, for a backbone with a causal context.
 
@@ -106,31 +98,15 @@ class TrainingBatch:
             packed: The items of every row, and where its targets stand, none of them first.
             candidates: A row a target, column 0 the target.
             scaling: As in `assemble`.
-            legal: As in `assemble`.
+            needs: As in `assemble`.
         """
         history = backbone.encode_histories(packed.items, catalog)
         before = packed.tokens_before(catalog)
-        anchors = Anchors(packed.rows, before, path_in_context=True)
-        num_tokens = (catalog.leaf_tokens[candidates.leaves[:, 0]] >= 0).sum(1)
+        wanted = _Wanted(catalog, candidates, scaling, needs or Needs())
         read = torch.zeros_like(history.lengths)
-        read.scatter_reduce_(0, packed.rows, before + num_tokens - 1, "amax")
+        read.scatter_reduce_(0, packed.rows, before + wanted.num_tokens - 1, "amax")
         history = History(history.tokens[:, : int(read.max())], read)
-        return cls._on(history, anchors, catalog, candidates, scaling, legal)
-
-    @classmethod
-    def _on(
-        cls,
-        history: History,
-        anchors: Anchors,
-        catalog: Catalog,
-        candidates: Candidates,
-        scaling: Scaling,
-        legal: bool,
-    ) -> TrainingBatch:
-        tree = CandidateTree.of(catalog, candidates, anchors)
-        found = competition(catalog, candidates, scaling)
-        tokens = LegalTokens.of(catalog, candidates.leaves[:, 0], tree) if legal else None
-        return cls(history, tree, found.counts, found.log_weights, found.is_item, tokens)
+        return wanted.on(history, Anchors(packed.rows, before, path_in_context=True))
 
     @property
     def num_targets(self) -> int:
@@ -140,6 +116,48 @@ class TrainingBatch:
     def to(self, device: torch.device) -> TrainingBatch:
         """The same batch on `device`."""
         return _moved(self, device)
+
+
+class _Wanted(NamedTuple):
+    """What is to be scored of some candidates."""
+
+    catalog: Catalog
+    candidates: Candidates
+    scaling: Scaling
+    needs: Needs
+
+    @property
+    def targets(self) -> Int64[Tensor, " targets"]:
+        """Their leaves."""
+        return self.candidates.leaves[:, 0]
+
+    @property
+    def num_tokens(self) -> Int64[Tensor, " targets"]:
+        """Tokens of every target that something is computed of."""
+        if self.needs.vocabulary:
+            return (self.catalog.leaf_tokens[self.targets] >= 0).sum(1)
+        return Steps.of(self.catalog, self.targets).decided_after
+
+    def on(self, history: History, anchors: Anchors) -> TrainingBatch:
+        """The batch, over histories that are encoded."""
+        catalog, needs = self.catalog, self.needs
+        scored, legal = self.candidates, None
+        if not needs.vocabulary:
+            scored = Candidates(self.targets[:, None], self.num_tokens[:, None])
+        tree = CandidateTree.of(catalog, scored, anchors)
+        if needs.legal_logits:
+            kind = LegalTokens if needs.vocabulary else LegalProducts
+            legal = kind.of(catalog, self.targets, tree)
+        found = competition(catalog, self.candidates, self.scaling)
+        prefixes = self._prefixes() if needs.branching_levels else None
+        weights, is_item = found.log_weights, found.is_item
+        return TrainingBatch(history, tree, found.counts, weights, is_item, legal, prefixes)
+
+    def _prefixes(self) -> PrefixLevels:
+        count = num_prefixes(self.catalog, self.needs.max_prefixes)
+        lengths = prefix_lengths(self.catalog, self.targets, count)
+        found = prefix_competition(self.catalog, self.candidates, lengths, self.scaling)
+        return PrefixLevels(lengths, *found)
 
 
 def _moved(record: Record, device: torch.device) -> Record:

@@ -37,6 +37,8 @@ class ChunkSizes:
     padding: int = 256
     """Padding tokens that cost less than another chunk would, where tokens decide."""
     num_processes: int = 1
+    logits: int | None = None
+    """Logits that it forms at once, where tokens decide; None for any number."""
 
 
 def epoch_order(num_rows: int, seed: int, epoch: int) -> Int64[Tensor, " rows"]:
@@ -78,6 +80,7 @@ def chunks_of(
     sizes: Int64[Tensor, " rows"],
     cut: ChunkSizes,
     rank: int = 0,
+    logits: Int64[Tensor, " rows"] | None = None,
 ) -> Iterator[Chunk]:
     """This process's chunks of a step, of similar width within each micro-batch.
 
@@ -88,6 +91,7 @@ def chunks_of(
         sizes: Targets of every row.
         cut: How the step is cut.
         rank: Of this process.
+        logits: How many every row forms; none where not given.
 
     Raises:
         ValueError: If there are fewer rows than processes.
@@ -99,6 +103,7 @@ def chunks_of(
             "use fewer processes or more data"
         )
     rows = torch.arange(len(widths))
+    logits = torch.zeros_like(rows) if logits is None else logits
     micro_batches = [rows]
     if cut.micro_batch is not None:
         micro_batches = _pieces(rows, sizes, cut.micro_batch, processes)
@@ -107,7 +112,8 @@ def chunks_of(
         if cut.targets is not None:
             pieces = _pieces(in_order, sizes[in_order], cut.targets * processes, processes)
         elif cut.tokens is not None:
-            pieces = in_order.tensor_split(_cuts_of_padded(widths[in_order], cut))
+            cuts = _cuts_of_padded(widths[in_order], logits[in_order], cut)
+            pieces = in_order.tensor_split(cuts)
         else:
             pieces = [in_order]
         for place, piece in enumerate(pieces):
@@ -119,24 +125,32 @@ def chunks_of(
             )
 
 
-def _cuts_of_padded(widths: Int64[Tensor, " rows"], cut: ChunkSizes) -> list[int]:
+def _cuts_of_padded(
+    widths: Int64[Tensor, " rows"], logits: Int64[Tensor, " rows"], cut: ChunkSizes
+) -> list[int]:
     """Where to cut rows of ascending width so that each piece fits and little of it is padding.
 
     From the widest down, a piece takes in the next narrower row as long as the padding of all its
-    rows stays below `cut.padding` and the whole below `cut.tokens`, for each process.
+    rows stays below `cut.padding`, the whole below `cut.tokens` and its logits, which have no
+    padding, below `cut.logits`, for each process.
     """
     processes = cut.num_processes
     heads = range(0, len(widths) // processes * processes, processes)
     ends = [*heads[1:], len(widths)]
     tops = widths[torch.tensor(ends) - 1].tolist()
+    formed = logits.cumsum(0)[torch.tensor(ends) - 1].diff(prepend=logits.new_zeros(1)) // processes
+    most_tokens = cut.tokens or 0
+    most_logits = torch.inf if cut.logits is None else cut.logits
     cuts: list[int] = []
-    widest, count, padding = tops[-1], 0, 0
-    for end, top in zip(reversed(ends), reversed(tops), strict=True):
+    widest, count, padding, held = tops[-1], 0, 0, 0
+    for end, top, more in zip(reversed(ends), reversed(tops), formed.flip(0).tolist(), strict=True):
         padding += widest - top
-        if count and (padding > cut.padding or (count + 1) * widest > (cut.tokens or 0)):
+        is_full = (count + 1) * widest > most_tokens or held + more > most_logits
+        if count and (padding > cut.padding or is_full):
             cuts.append(end)
-            widest, count, padding = top, 0, 0
+            widest, count, padding, held = top, 0, 0, 0
         count += 1
+        held += more
     return cuts[::-1]
 
 

@@ -165,16 +165,35 @@ def competition(catalog: Catalog, candidates: Candidates, scaling: Scaling = "no
             a weighted sum over the negatives that count is the sum over all competitors in the
             catalog.
     """
-    nodes = _nodes(catalog, candidates)
+    nodes = candidate_nodes(catalog, candidates)
     counts = first_of_equals(nodes) & (nodes >= 0)
-    is_item = _is_item(catalog, candidates)
+    bounds = torch.tensor(catalog.level_start, device=nodes.device)
+    log_weights = log_weights_of(catalog, nodes, counts, bounds[2:] - bounds[1:-1], scaling)
+    return Competition(counts, log_weights, _is_item(catalog, candidates))
+
+
+def log_weights_of(
+    catalog: Catalog,
+    nodes: Int64[Tensor, "batch candidates levels"],
+    counts: Bool[Tensor, "batch candidates levels"],
+    num_prefixes: Int64[Tensor, "*levels"],
+    scaling: Scaling,
+) -> Float[Tensor, "batch candidates levels"] | None:
+    """Log of the weights that `competition` tells of; None where all are 1.
+
+    Args:
+        catalog: Tells how much lies below each prefix.
+        nodes: The prefixes, -1 where there is none.
+        counts: Which of them compete.
+        num_prefixes: D, of every level, or of every target and level.
+        scaling: As in `competition`.
+    """
     if scaling == "none":
-        return Competition(counts, None, is_item)
+        return None
     if scaling == "released":
-        bounds = torch.tensor(catalog.level_start, device=nodes.device)
-        num_prefixes = bounds[2:] - bounds[1:-1]
-        num_counting = counts.sum(1, keepdim=True)
-        log_weights = (num_prefixes - 1).log() - num_counting.log()
+        others = (num_prefixes - 1).log()
+        others = others[:, None] if others.ndim > 1 else others
+        log_weights = others - counts.sum(1, keepdim=True).log()
     else:
         known = nodes.clamp(min=0)
         num_below = (catalog.leaf_stop[known] - catalog.leaf_start[known]).long()
@@ -182,7 +201,7 @@ def competition(catalog: Catalog, candidates: Candidates, scaling: Scaling = "no
         num_drawn = nodes.shape[1] - 1
         log_weights = -log_inclusion_probability(distinct, catalog.num_leaves - 1, num_drawn)[place]
     weighted = counts & (torch.arange(nodes.shape[1], device=nodes.device) > 0)[:, None]
-    return Competition(counts, torch.where(weighted, log_weights, 0.0).float(), is_item)
+    return torch.where(weighted, log_weights, 0.0).float()
 
 
 def first_of_equals(
@@ -195,7 +214,9 @@ def first_of_equals(
     return torch.empty_like(first).scatter_(1, order, first)
 
 
-def _nodes(catalog: Catalog, candidates: Candidates) -> Int64[Tensor, "batch candidates levels"]:
+def candidate_nodes(
+    catalog: Catalog, candidates: Candidates
+) -> Int64[Tensor, "batch candidates levels"]:
     """The candidates' prefixes as nodes of the catalog, -1 past their ends."""
     nodes = catalog.leaf_nodes[candidates.leaves.clamp(min=0)].long()
     missing = (candidates.leaves < 0)[..., None]

@@ -10,21 +10,22 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from beamwise.backbones.base import Backbone
+from beamwise.backbones.base import Backbone, History
 from beamwise.objectives.base import Needs
 from beamwise.scoring import TrainingBatch
 from beamwise.sequences.batches import Chunk, ChunkSizes, chunks_of
-from beamwise.sequences.negatives import Candidates
 from beamwise.sequences.packing import Packs, alone, packed_stream, packed_windows
 from beamwise.sequences.windows import Windows
 from beamwise.training.candidate_source import CandidateSource
 from beamwise.training.config import RunConfig
+from beamwise.training.row_costs import RowCosts, StepRows
 from beamwise.training.run_data import RunData
 
 CPU_LIMITS, OTHER_LIMITS = (3_072, 2**22), (65_536, 2**28)
-"""Tokens computed at once where no chunk size is set, and logits, which are as many as the tokens
-times the vocabulary. On a CPU, chunks of 2,000 to 4,000 tokens were the fastest for both backbones,
-with and without negatives; the others are not measured."""
+"""Tokens computed at once where no chunk size is set, and logits formed: the vocabulary's for every
+prefix scored, or the legal ones where no others are wanted. On a CPU, chunks of 2,000 to 4,000
+tokens were the fastest for both backbones, with and without negatives; the others are not
+measured."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class BatchSource:
         """
         self.backbone, self.catalog, self.config, self.needs = backbone, data.catalog, config, needs
         self.process = process or Process()
+        self._costs = RowCosts(backbone, data.catalog, needs)
         self.candidates = CandidateSource(backbone, data, config, self.process.device)
         self.train, self.validation = (
             self._checked(self._packs(windows), part)
@@ -107,24 +109,27 @@ class BatchSource:
         windows = packs.windows_of(rows)[0]
         candidates = self.candidates.of_step(packs.windows, windows, stream, self.needs)
         sizes = packs.sizes[rows]
-        widths = self._widths(packs.num_items[rows], sizes, candidates.leaves.shape[1])
-        for chunk in chunks_of(widths, sizes, self._cut(), self.process.rank):
-            chosen = _targets_of(chunk.places, sizes)
-            yield chunk, self._assemble(packs, rows[chunk.places], candidates.rows(chosen))
+        encoded = None
+        if not self.backbone.causal_context:  # a row a target
+            histories = packs.windows.histories(windows)
+            encoded = self.backbone.encode_histories(histories, self.catalog)
+        step = StepRows(packs, rows, sizes, candidates, encoded)
+        widths, logits = self._costs.widths(step), self._costs.logits(step)
+        for chunk in chunks_of(widths, sizes, self._cut(), self.process.rank, logits):
+            yield chunk, self._assemble(step, chunk.places)
 
-    def _assemble(
-        self, packs: Packs, rows: Int64[Tensor, " rows"], candidates: Candidates
-    ) -> TrainingBatch:
-        scaling, legal = self.config.negatives.scaling, self.needs.legal_logits
-        if self.backbone.causal_context:
+    def _assemble(self, step: StepRows, places: Int64[Tensor, " rows"]) -> TrainingBatch:
+        scaling, needs, catalog = self.config.negatives.scaling, self.needs, self.catalog
+        candidates = step.candidates.rows(_targets_of(places, step.sizes))
+        if step.encoded is None:
+            items = step.packs.items(step.rows[places])
             batch = TrainingBatch.assemble_packed(
-                self.backbone, self.catalog, packs.items(rows), candidates,
-                scaling=scaling, legal=legal,
-            )  # fmt: skip
+                self.backbone, catalog, items, candidates, scaling=scaling, needs=needs
+            )
         else:
-            histories = packs.windows.histories(packs.windows_of(rows)[0])
-            batch = TrainingBatch.assemble(
-                self.backbone, self.catalog, histories, candidates, scaling=scaling, legal=legal
+            history = _rows_of(step.encoded, places)
+            batch = TrainingBatch.assemble_encoded(
+                history, catalog, candidates, scaling=scaling, needs=needs
             )
         return batch.to(self.process.device)
 
@@ -137,15 +142,13 @@ class BatchSource:
         if training.chunk_size is not None:
             return ChunkSizes(micro_batch, training.chunk_size, num_processes=processes)
         tokens, logits = CPU_LIMITS if self.process.device.type == "cpu" else OTHER_LIMITS
-        tokens = max(1, min(tokens, logits // self.catalog.vocab_size))
-        return ChunkSizes(micro_batch, tokens=tokens, num_processes=processes)
+        return ChunkSizes(micro_batch, tokens=tokens, logits=logits, num_processes=processes)
 
-    def _widths(
-        self, num_items: Int64[Tensor, " rows"], sizes: Int64[Tensor, " rows"], num_candidates: int
-    ) -> Int64[Tensor, " rows"]:
-        """Tokens that a row computes, as if its candidates shared no prefix."""
-        computed = num_candidates - 1 if self.backbone.causal_context else num_candidates
-        return (num_items + sizes * computed) * self.catalog.num_levels
+
+def _rows_of(history: History, rows: Int64[Tensor, " rows"]) -> History:
+    """Some rows, no wider than the longest of them."""
+    lengths = history.lengths[rows]
+    return History(history.tokens[rows, : int(lengths.max())], lengths)
 
 
 def _targets_of(

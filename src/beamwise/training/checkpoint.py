@@ -1,4 +1,8 @@
-"""Checkpoints: one safetensors file a moment, replaced whole, never pickle."""
+"""Checkpoints: one safetensors file a moment, replaced whole, never pickle.
+
+Of a model they hold what training changes: frozen weights and second names of tied ones are left
+out, and come from where the model came from.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class State:
 
 def save_last(folder: Path, state: State, progress: dict[str, Any]) -> None:
     """Write weights, optimiser and objective state, and `progress` (plain JSON values)."""
-    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in _changing(state.model).items()}
     tensors |= {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
     tensors |= {f"mined.{name}": value for name, value in state.mined.items()}
     for index, values in state.optimizer.state_dict()["state"].items():
@@ -85,7 +89,7 @@ def is_finished(folder: Path) -> bool:
 
 def save_best(folder: Path, model: nn.Module) -> None:
     """Write weights alone."""
-    _write(folder / BEST, dict(model.state_dict()), {})
+    _write(folder / BEST, _changing(model), {})
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -140,8 +144,16 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
+def _changing(module: nn.Module) -> dict[str, Tensor]:
+    """The module's state without frozen parameters, each tied parameter by its first name."""
+    every = module.named_parameters(remove_duplicate=False)
+    trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    left_out = {name for name, _ in every} - trained
+    return {n: value for n, value in module.state_dict().items() if n not in left_out}
+
+
 def _load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = module.state_dict()
+    expected = _changing(module)
     for name in sorted(expected.keys() | tensors.keys()):
         ours = tuple(expected[name].shape) if name in expected else "nothing"
         theirs = tuple(tensors[name].shape) if name in tensors else "nothing"
@@ -150,4 +162,4 @@ def _load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> N
                 f"{path} does not fit this model: {name} is {theirs} in the file and {ours} here; "
                 "use the config and catalog that it was trained with"
             )
-    module.load_state_dict(tensors)
+    module.load_state_dict(tensors, strict=False)

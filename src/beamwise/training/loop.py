@@ -103,9 +103,11 @@ class Trainer:
             line |= {"gradient_norm": float(cast(Tensor, norm))}
             self.log.write("step", line | {name: float(value) for name, value in metrics.items()})
         position.seconds += time.perf_counter() - begin
-        if (number + 1) % training.checkpoint_steps == 0:
+        saved = (number + 1) % training.checkpoint_steps == 0
+        if saved:
             self._checkpoint()
-        return line | {"steps": num_steps, "epochs": training.epochs, "targets": num_targets}
+        told = {"steps": num_steps, "epochs": training.epochs, "targets": num_targets}
+        return line | told | {"saved": saved}
 
     def _end_epoch(self) -> None:
         position, every = self.position, self.config.early_stopping.every_epochs

@@ -109,13 +109,16 @@ def _mined(request: SearchRequest, users: Int64[Tensor, " users"]) -> _Mined:
 
 
 def _has_none_below(catalog: Catalog, kept: _Mined) -> Bool[Tensor, " mined"]:
-    """Whether no other prefix of the row goes through this one."""
+    """Whether no other prefix of the row goes through this one.
+
+    What a beam keeps it has found below a prefix that it kept, so it is enough to look one up.
+    """
     nodes = catalog.leaf_nodes[kept.leaves].long()
-    keys = nodes + (kept.rows * catalog.num_nodes)[:, None]
-    levels = torch.arange(catalog.num_levels, device=nodes.device)
-    above = levels < kept.depths[:, None] - 1
-    ends = keys.gather(1, kept.depths[:, None] - 1)[:, 0]
-    return ~torch.isin(ends, keys[above])
+    last = kept.depths[:, None] - 1
+    own, above = (nodes.gather(1, place.clamp(min=0))[:, 0] for place in (last, last - 1))
+    first_of_row = kept.rows * catalog.num_nodes
+    parents = (first_of_row + above)[kept.depths > 1]
+    return ~torch.isin(first_of_row + own, parents)
 
 
 def _on_path(

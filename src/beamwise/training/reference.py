@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
-from beamwise.backbones import build_backbone
 from beamwise.catalog import Catalog
 from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER
@@ -16,6 +14,7 @@ from beamwise.objectives.base import INITIAL_WEIGHTS, CandidateScores, Needs, Re
 from beamwise.scoring import Scorer, TrainingBatch
 from beamwise.training.checkpoint import load_weights, read_progress
 from beamwise.training.config import CONFIG_FILE, RunConfig
+from beamwise.training.run_model import copy_with_shared_base, trained_model
 
 
 def check_reference(reference: Reference | None, catalog: Catalog) -> None:
@@ -33,6 +32,8 @@ def build_reference(
 ) -> Scorer | None:
     """The model that `reference` names, in evaluation mode; None where it is None.
 
+    Weights that training leaves as they are it shares with the model to train.
+
     Args:
         reference: What the objective needs.
         backbone: The model to train, with the weights that it begins with.
@@ -44,22 +45,25 @@ def build_reference(
     if reference is None:
         return None
     if reference == INITIAL_WEIGHTS:
-        model = copy.deepcopy(backbone)
+        model = copy_with_shared_base(backbone)
     else:
-        model = trained_backbone(Path(reference), catalog)
+        model = trained_backbone(Path(reference), catalog, backbone)
     return Scorer(model).requires_grad_(False).eval()
 
 
-def trained_backbone(folder: Path, catalog: Catalog) -> nn.Module:
+def trained_backbone(folder: Path, catalog: Catalog, beside: nn.Module | None = None) -> nn.Module:
     """The model of another run, with its best weights.
+
+    Args:
+        folder: Of that run.
+        catalog: Of this one.
+        beside: A model in use, whose frozen weights are shared where they are the same.
 
     Raises:
         ValueError: If the folder is no run, or was trained with another catalog than `catalog`.
     """
     config = _config_of(folder, catalog)
-    model = build_backbone(config.backbone, catalog.vocab_size)
-    load_weights(folder / "checkpoint", model)
-    return model
+    return trained_model(folder, config, catalog.vocab_size, beside)
 
 
 def start_from(folder: Path, backbone: nn.Module, catalog: Catalog) -> None:

@@ -14,13 +14,14 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from beamwise.backbones import Backbone, build_backbone
+from beamwise.backbones import AnyBackboneConfig, Backbone, PretrainedConfig
 from beamwise.catalog import Catalog
 from beamwise.config import read_config, write_config
 from beamwise.data.dataset import CATALOG_FOLDER, ITEM_COLUMNS, TOKENIZER_FOLDER
 from beamwise.data.parquet_files import UnreadableFileError, read_table
 from beamwise.objectives import AnyObjectiveConfig
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
+from beamwise.sequences.prefix_levels import num_prefixes
 from beamwise.training.batch_source import BatchSource, Process
 from beamwise.training.checkpoint import is_finished, load_weights, read_progress
 from beamwise.training.config import CONFIG_FILE, RunConfig
@@ -28,6 +29,7 @@ from beamwise.training.later_catalog import read_later_catalog
 from beamwise.training.loop import Trainer
 from beamwise.training.reference import build_reference, check_reference, start_from
 from beamwise.training.run_data import RunData
+from beamwise.training.run_model import describe_model, model_to_train, trained_model
 from beamwise.training.stages import Stage, stages_of
 
 ITEMS_FILE = "items.parquet"
@@ -54,8 +56,9 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
 
     Args:
         config: The complete description of the run.
-        progress: Told after every optimiser step: epoch, step, steps, epochs, targets; the stage
-            where there are several; the loss every `log_steps` steps and at an epoch's end.
+        progress: Told after every optimiser step: epoch, step, steps, epochs, targets, and whether
+            it was saved, so that stopping here loses nothing; the stage where there are several;
+            the loss every `log_steps` steps and at an epoch's end.
 
     Raises:
         ValueError: If the data are missing or unfit, or the folder holds a run of another config.
@@ -66,14 +69,14 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     data = RunData.load(config.data)
     _check_same_catalog(config, data.catalog)
     torch.manual_seed(mixed_seed(config.training.seed, WEIGHTS))
-    backbone = build_backbone(config.backbone, data.catalog.vocab_size)
+    backbone = model_to_train(config, data.catalog.vocab_size)
     if config.start_from is not None:
         start_from(config.start_from, backbone, data.catalog)
     stages = list(zip(config.of_stages(), stages_of(config), strict=True))
     for each, stage in stages:
         _check_stage(each, stage, data, backbone, accelerator.num_processes)
     if accelerator.is_main_process and not (config.out / CONFIG_FILE).is_file():
-        _describe(config, data)
+        _describe(config, data, backbone)
     accelerator.wait_for_everyone()
     log_lines = 0
     for each, stage in stages:
@@ -110,8 +113,7 @@ def open_run(folder: Path, device: torch.device | str = "cpu", data: Path | None
     config = read_config(RunConfig, folder / CONFIG_FILE)
     catalog = Catalog.load(folder / CATALOG_FOLDER)
     items = _read_items(folder / CATALOG_FOLDER / ITEMS_FILE, catalog)
-    backbone = build_backbone(config.backbone, catalog.vocab_size)
-    load_weights(folder / "checkpoint", backbone)
+    backbone = trained_model(folder, config, catalog.vocab_size)
     if data is not None:
         trained = catalog
         catalog, items = read_later_catalog(data, trained)
@@ -143,7 +145,8 @@ def _check_stage(
 ) -> None:
     """Refuse what a later stage could not do before an earlier one has taken hours."""
     needs = stage.objective.needs
-    stage.objective.check(data.catalog.num_levels)
+    of_branchings = num_prefixes(data.catalog, needs.max_prefixes)
+    stage.objective.check(of_branchings if needs.branching_levels else data.catalog.num_levels)
     check_reference(needs.reference, data.catalog)
     BatchSource(cast(Backbone, backbone), data, config, needs, Process(count=num_processes))
     mined = needs.negatives and config.negatives.source == "beam"
@@ -170,10 +173,21 @@ def _absolute(config: RunConfig) -> RunConfig:
             "out": config.out.resolve(),
             "start_from": None if config.start_from is None else config.start_from.resolve(),
             "data": data,
+            "backbone": _absolute_model(config.backbone),
             "objective": _absolute_objective(config.objective),
             "stages": tuple(stages),
         }
     )
+
+
+def _absolute_model(backbone: AnyBackboneConfig) -> AnyBackboneConfig:
+    """A language model that is a folder is found wherever the run goes on."""
+    if not isinstance(backbone, PretrainedConfig):
+        return backbone
+    folder = Path(backbone.model).expanduser()
+    if not folder.is_dir():
+        return backbone
+    return backbone.model_copy(update={"model": str(folder.resolve())})
 
 
 def _absolute_objective(objective: AnyObjectiveConfig) -> AnyObjectiveConfig:
@@ -213,7 +227,7 @@ def _check_same_catalog(config: RunConfig, catalog: Catalog) -> None:
         )
 
 
-def _describe(config: RunConfig, data: RunData) -> None:
+def _describe(config: RunConfig, data: RunData, backbone: nn.Module) -> None:
     """Write what makes the folder complete, the config last: with it the folder is a run."""
     config.out.mkdir(parents=True, exist_ok=True)
     data.catalog.save(config.out / CATALOG_FOLDER)
@@ -221,6 +235,7 @@ def _describe(config: RunConfig, data: RunData) -> None:
     if (config.data.folder / TOKENIZER_FOLDER).is_dir():
         tokenizer = config.out / TOKENIZER_FOLDER
         shutil.copytree(config.data.folder / TOKENIZER_FOLDER, tokenizer, dirs_exist_ok=True)
+    describe_model(backbone, config.out)
     write_config(config, config.out / CONFIG_FILE)
 
 

@@ -1,0 +1,95 @@
+"""Where a result comes from: the code that made it and the machine that it was made on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from beamwise._version import __version__
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a result, as results keep it."""
+
+    version: str
+    """Of this package."""
+    source: str
+    """Hash of this package's source files: results of equal hashes were made by the same code."""
+    commit: str | None
+    """Of the checkout that the package lies in, `-dirty` where files were changed since; None where
+    it lies in none."""
+    processor: str
+    cores: int
+    threads: int
+    """That torch computed with, outside of parallel loading."""
+    device: str
+    """Name of the accelerator, or cpu."""
+    torch: str
+    """Version of PyTorch."""
+
+
+def provenance(device: torch.device | str = "cpu") -> Provenance:
+    """What a result made now on `device` comes from."""
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Provenance(
+        version=__version__,
+        source=source_version(),
+        commit=commit(),
+        processor=processor(),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        device=name,
+        torch=torch.__version__,
+    )
+
+
+@cache
+def source_version(package: Path = PACKAGE) -> str:
+    """Hash of all Python files and presets of the package, names and contents, 16 hex digits."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".yaml"):
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def commit(package: Path = PACKAGE) -> str | None:
+    """The commit of the checkout whose file the package is; None where no checkout holds it."""
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    return _git(package, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None where it fails or is not there."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+@cache
+def processor() -> str:
+    """Name of the processor, as the system has it."""
+    listed = Path("/proc/cpuinfo")
+    if listed.is_file():
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,312 @@
+"""Language models in run folders: training, checkpoints, references, and opening them again."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from beamwise.backbones import Pretrained
+from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
+from beamwise.serving.recommender import Recommender
+from beamwise.testing.processes import run_together
+from beamwise.testing.tiny_language_models import randomize, tiny_model
+from beamwise.tokenization import tokenize
+from beamwise.tokenization.title_tokenizer import TitlesConfig, TitleTokenizer
+from beamwise.training.checkpoint import BEST, LAST, read_tensors
+from beamwise.training.config import RunConfig
+from beamwise.training.metrics_log import read_metrics
+from beamwise.training.reference import build_reference, trained_backbone
+from beamwise.training.run import open_run, train
+from beamwise.training.run_data import RunData
+from beamwise.training.run_model import copy_with_shared_base, model_to_train
+
+TINY = {"dim": 8, "num_layers": 1, "num_heads": 2, "feedforward_dim": 8}
+BEAR = {"name": "bear", "beam_width": 3}
+PAIRWISE = {"name": "apao-pairwise", "eta": 0.5, "max_levels": 32}
+
+
+@pytest.fixture(scope="module")
+def titles(tmp_path_factory):
+    """A small shop whose items are their titles."""
+    folder = tmp_path_factory.mktemp("titles") / "shop"
+    read_simulated_shop(SimulatedShopConfig(num_users=8, num_items=200, seed=5)).save(folder)
+    tokenize(folder, TitlesConfig(vocab_size=400))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(titles, tmp_path_factory):
+    """A model in a folder, with the tokenizer of the titles."""
+    folder = tmp_path_factory.mktemp("base") / "model"
+    tokenizer = TitleTokenizer.load(titles / "tokenizer")
+    tiny_model(vocab_size=tokenizer.vocab_size).save_pretrained(folder)
+    tokenizer.text.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def make(titles, tmp_path):
+    """A run of one epoch of about two steps; keyword arguments replace groups of settings."""
+
+    def made(out="run", backbone=None, **groups):
+        training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.02, "log_steps": 1}
+        settings = {
+            "out": tmp_path / out,
+            "data": {"folder": titles, "max_history": 3},
+            "backbone": {
+                "name": "pretrained", "tiny": TINY, "prompt": {"template": "{history}\n"},
+            } | (backbone or {}),
+            "training": training | groups.pop("training", {}),
+            "negatives": {"count": 3},
+            "early_stopping": {"metric": "loss"},
+            "evaluation": {"ks": [5], "beam_width": 5},
+        }  # fmt: skip
+        return RunConfig.model_validate(settings | groups)
+
+    return made
+
+
+def lora(base, **settings):
+    return {"model": str(base), "lora": {"r": 2, "dropout": 0.2} | settings}
+
+
+def recommendations(run):
+    """Of an opened run, for a known user, an unknown one and the exact search."""
+    ids = run.items["item_id"]
+    recommender = Recommender(run)
+    return [
+        recommender.recommend([[ids[3], ids[7]], []], top_k=5, exact=exact)
+        for exact in (False, True)
+    ]
+
+
+def test_a_run_of_tiny_is_complete_and_opens_alone(make, titles, tmp_path):
+    data = shutil.copytree(titles, tmp_path / "data")
+    folder = train(make(data={"folder": data, "max_history": 3}))
+    assert sorted(path.name for path in (folder / "model").iterdir()) == [
+        "base.json",
+        "config.json",
+    ]
+    shutil.rmtree(data)
+    run = open_run(folder)
+    assert isinstance(run.backbone, Pretrained)
+    assert not run.backbone.training
+    best, _ = read_tensors(folder / "checkpoint" / BEST)
+    name = "model.model.embed_tokens.weight"
+    assert torch.equal(run.backbone.state_dict()[name], best[name])
+    assert "model.lm_head.weight" not in best  # the same numbers under a second name
+    users = recommendations(run)
+    assert all(len(items) == 5 for found in users for items in found)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"name": "ce"},
+        {"name": "msl"},
+        BEAR,
+        PAIRWISE,
+    ],
+    ids=lambda objective: objective["name"],
+)
+def test_every_objective_lowers_its_loss_on_titles(make, objective):
+    folder = train(make(objective=objective, training={"epochs": 3, "batch_size": 32}))
+    losses = [line["train_loss"] for line in read_metrics(folder / "metrics.jsonl", "epoch")]
+    assert losses[-1] < losses[0]
+
+
+def test_adapters_train_in_two_stages_and_only_they_are_kept(make, base):
+    stages = ({"objective": {"name": "ce"}}, {"objective": {"name": "s-dpo"}, "epochs": 2})
+    folder = train(make(backbone=lora(base), stages=stages))
+    for file in ("stage-0/" + BEST, BEST):
+        weights, _ = read_tensors(folder / "checkpoint" / file)
+        assert all("lora_" in name for name in weights)
+    last, _ = read_tensors(folder / "checkpoint" / LAST)
+    assert all("lora_" in name for name in last if name.startswith("model."))
+    run = open_run(folder)
+    original = tiny_model(vocab_size=run.backbone.vocab_size)
+    projection = run.backbone.model.model.layers[0].self_attn.q_proj
+    ours = original.model.layers[0].self_attn.q_proj.weight
+    assert torch.equal(projection.base_layer.weight, ours)
+    assert bool(projection.lora_B.default.weight.any())
+    lines = read_metrics(folder / "metrics.jsonl", "epoch")
+    assert [line["stage"] for line in lines] == [0, 1, 1]
+
+
+def test_a_folder_with_adapters_says_when_its_base_is_another(make, base, tmp_path, monkeypatch):
+    moved = shutil.copytree(base, tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    folder = train(make(backbone=lora("base")))
+    monkeypatch.chdir(base)
+    open_run(folder)  # wherever one is
+    other = tiny_model(vocab_size=400)
+    randomize(other)
+    other.save_pretrained(moved)
+    with pytest.raises(ValueError, match=r"has other weights than those that .*run was trained on"):
+        open_run(folder)
+    with pytest.raises(ValueError, match="has other weights"):
+        train(make(backbone=lora(moved)))
+    shutil.rmtree(moved)
+    with pytest.raises(ValueError, match="is no folder"):
+        open_run(folder)
+
+
+@pytest.mark.parametrize("kind", ["tiny", "adapters"])
+def test_a_run_that_is_cut_short_continues_to_bit_identical_weights(make, base, kind):
+    settings = {
+        "backbone": lora(base) if kind == "adapters" else {"tiny": TINY | {"dropout": 0.2}},
+        "objective": PAIRWISE,
+        "training": {"epochs": 2, "batch_size": 16, "checkpoint_steps": 2},
+    }
+    whole = train(make("whole", **settings))
+
+    def die(line):
+        if line["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make("cut", **settings), die)
+    progress = json.loads(read_tensors(make("cut").out / "checkpoint" / LAST)[1]["progress"])
+    assert progress["step"] == 2  # in the middle of an epoch, a step before the end came
+    cut = train(make("cut", **settings))
+    for file in (LAST, BEST):
+        ours, theirs = (read_tensors(run / "checkpoint" / file)[0] for run in (cut, whole))
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            assert torch.equal(ours[name], tensor), name
+
+
+def pointers(module, trained):
+    return {
+        name: parameter.data_ptr()
+        for name, parameter in module.named_parameters()
+        if ("lora_" in name) == trained
+    }
+
+
+def test_a_reference_shares_the_frozen_weights(make, base):
+    config = make(backbone=lora(base))
+    catalog = RunData.load(config.data).catalog
+    backbone = model_to_train(config, catalog.vocab_size)
+    folder = train(config)
+    for reference in (
+        build_reference("initial-weights", backbone, catalog),
+        build_reference(folder, backbone, catalog),
+    ):
+        assert pointers(reference.backbone, False) == pointers(backbone, False)
+        ours, theirs = (pointers(model, True) for model in (reference.backbone, backbone))
+        assert not set(ours.values()) & set(theirs.values())
+        assert not any(parameter.requires_grad for parameter in reference.parameters())
+    assert any(parameter.requires_grad for parameter in backbone.parameters())
+    best, _ = read_tensors(folder / "checkpoint" / BEST)
+    for name, value in best.items():
+        assert torch.equal(reference.backbone.state_dict()[name], value)
+
+
+def test_another_model_beside_is_not_shared(make, base):
+    config = make()
+    catalog = RunData.load(config.data).catalog
+    folder = train(config)
+    beside = model_to_train(make("other", backbone=lora(base)), catalog.vocab_size)
+    model = trained_backbone(folder, catalog, beside)
+    assert model.model.config.hidden_size == TINY["dim"]
+
+
+def test_what_is_trained_whole_is_copied_whole(make):
+    config = make()
+    backbone = model_to_train(config, RunData.load(config.data).catalog.vocab_size)
+    copied = copy_with_shared_base(backbone)
+    ours, theirs = pointers(copied, False), pointers(backbone, False)
+    assert ours.keys() == theirs.keys()
+    assert not set(ours.values()) & set(theirs.values())
+    assert copied.model.lm_head.weight is copied.model.model.embed_tokens.weight
+
+
+def test_a_run_starts_from_the_weights_of_another(make):
+    first = train(make("first"))
+    rate = {"learning_rate": 1e-12}
+    second = open_run(train(make("second", start_from=first, training=rate))).backbone
+    for name, value in open_run(first).backbone.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], value, atol=1e-6, rtol=1e-5)
+
+
+def _train_and_count(config):
+    train(config)
+    return torch.distributed.get_world_size()
+
+
+@pytest.mark.slow
+def test_two_processes_train_adapters_together(make, base):
+    settings = {
+        "backbone": lora(base, dropout=0.0) | {"gradient_checkpointing": True},
+        "stages": ({"objective": BEAR}, {"objective": {"name": "s-dpo"}}),
+    }
+    config = make("two", **settings)
+    assert run_together(_train_and_count, config) == [2, 2]
+    alone = train(make("one", **settings))
+    ours, theirs = (read_metrics(run / "metrics.jsonl", "epoch") for run in (config.out, alone))
+    assert len(ours) == len(theirs) == 2
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+        assert mine["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-4)
+
+
+def test_only_what_is_trained_is_optimised(make, base):
+    from beamwise.training.optimization import build_optimizer
+
+    config = make(backbone=lora(base))
+    backbone = model_to_train(config, RunData.load(config.data).catalog.vocab_size)
+    groups = build_optimizer(backbone, config.training).param_groups
+    optimised = {id(parameter) for group in groups for parameter in group["params"]}
+    named = backbone.named_parameters()
+    assert optimised == {id(parameter) for name, parameter in named if "lora_" in name}
+
+
+def test_gradient_checkpointing_trains_to_the_same_weights(make, base):
+    runs = [
+        train(make(f"{again}", backbone=lora(base) | {"gradient_checkpointing": again}))
+        for again in (False, True)
+    ]
+    plain, again = (read_tensors(run / "checkpoint" / LAST)[0] for run in runs)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(again[name], tensor)
+
+
+def test_titles_of_another_tokenizer_are_refused(make, base, tmp_path):
+    from beamwise.tokenization.byte_pairs import learn_byte_pairs
+
+    other = shutil.copytree(base, tmp_path / "other")
+    learn_byte_pairs(["quite other words"], 300).save_pretrained(other)
+    with pytest.raises(ValueError, match=r"tokenized for model 'tiny', backbone\.model is .*other"):
+        train(make(backbone={"model": str(other)}))
+
+
+def test_data_without_a_tokenizer_of_titles_are_refused(make, shop_folder):
+    with pytest.raises(ValueError, match="no tokenizer of titles at"):
+        train(make(data={"folder": shop_folder}))
+
+
+def test_prompts_hold_the_titles_of_the_history(make, titles):
+    config = make()
+    data = RunData.load(config.data)
+    backbone = model_to_train(config, data.catalog.vocab_size)
+    items = torch.tensor([[5, 2, -1], [-1, -1, -1]])
+    history = backbone.encode_histories(items, data.catalog)
+    texts = [
+        backbone.titles.text.decode(row[:length], skip_special_tokens=True)
+        for row, length in zip(history.tokens, history.lengths, strict=True)
+    ]
+    names = data.items["title"]
+    assert texts == [f'"{names[5]}", "{names[2]}"\n', "nothing yet\n"]
+    with pytest.raises(ValueError, match="history has item index 200, the catalog has items"):
+        backbone.encode_histories(torch.tensor([[200]]), data.catalog)
+
+
+def test_a_prompt_longer_than_the_models_positions_is_refused(make):
+    config = make()
+    data = RunData.load(config.data)
+    backbone = model_to_train(config, data.catalog.vocab_size)
+    backbone.model.config.max_position_embeddings = 40
+    with pytest.raises(ValueError, match=r"longer than the 40 positions .* lower data.max_history"):
+        backbone.encode_histories(torch.tensor([[5, 2, 7]]), data.catalog)
