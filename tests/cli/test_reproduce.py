@@ -60,6 +60,26 @@ def test_a_part_and_then_the_rest(objectives, tmp_path):
     assert f"{mean:.4f}" in next(line for line in again.out.splitlines() if "apao" in line)
 
 
+def test_a_plan_trains_nothing_and_a_budget_stops_in_time(objectives, tmp_path):
+    planned = objectives("--plan", "--json")
+    assert planned.status == 0
+    assert [line for line in planned.err.splitlines() if "timing" in line] == [
+        "timing a few steps of ce",
+        "timing a few steps of apao",
+    ]
+    lines = [json.loads(line) for line in planned.out.splitlines()]
+    assert [line["state"] for line in lines[:-1]] == ["to be trained"] * 4
+    assert lines[-1]["seconds_left"] > 0
+    assert not list((tmp_path / "out").glob("*/seed-*"))
+    statuses = []
+    while len(statuses) < 20 and (not statuses or statuses[-1] != 0):
+        outcome = objectives("--budget", "1s")
+        statuses.append(outcome.status)
+    assert set(statuses[:-1]) <= {3}
+    assert statuses[-1] == 0
+    assert "4 of 4 runs are done" in objectives("--plan").err
+
+
 def test_interruption_says_how_to_go_on(objectives, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
@@ -67,13 +87,18 @@ def test_interruption_says_how_to_go_on(objectives, monkeypatch):
     monkeypatch.setattr(command, "run_comparison", stopped)
     outcome = objectives()
     assert outcome.status == 130
-    assert outcome.err == "stopped; run the same command to continue\n"
+    assert outcome.err.splitlines() == [
+        "0 of 4 runs are done; how long the others take was never timed: --plan does that",
+        "stopped; run the same command to continue",
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("--methods", "ce,apoa"), "--methods: no method 'apoa' here; choose one of ce, apao"),
+        (("--budget", "9"), "--budget must be a time as 9m, 1h30m or 45s, got '9'"),
+        (("--plan", "--report"), "--plan and --report both train nothing"),
         (("--seeds", "0,x"), "--seeds must be whole numbers with commas, got '0,x'"),
         (("--seeds", "5"), "seed 5 is not in the comparison: its seeds are 0, 1"),
         (("--report",), "no tested run of ce in"),

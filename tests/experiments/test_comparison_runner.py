@@ -9,8 +9,14 @@ from beamwise.evaluation import Evaluation
 from beamwise.experiments import comparison_runner
 from beamwise.experiments.comparison_claim import claimed
 from beamwise.experiments.comparison_config import ComparisonConfig
-from beamwise.experiments.comparison_runner import ComparisonWatcher, run_comparison
+from beamwise.experiments.comparison_runner import (
+    Budget,
+    BudgetSpentError,
+    ComparisonWatcher,
+    run_comparison,
+)
 from beamwise.experiments.objective_comparison import Comparison
+from beamwise.training.metrics_log import read_metrics
 
 
 @pytest.fixture
@@ -125,6 +131,65 @@ def test_what_goes_wrong_names_the_run(comparison_file, tmp_path):
     config = read_config(ComparisonConfig, comparison_file, ["settings.data.folder=nowhere"])
     with pytest.raises(ValueError, match="ce, seed 3: no dataset folder at"):
         everything(Comparison(config, tmp_path), Heard())
+
+
+class Clock:
+    """Time that goes on by one second with every optimiser step."""
+
+    def __init__(self, monkeypatch, heard):
+        monkeypatch.setattr(comparison_runner.time, "monotonic", lambda: float(len(heard.steps)))
+
+
+def test_slices_of_time_come_to_the_same_numbers(empty, finished_comparison, monkeypatch):
+    """Every slice stops at a checkpoint (of every second step), so no step is made twice."""
+    slices, made = 0, 0
+    while True:
+        heard = Heard()
+        Clock(monkeypatch, heard)
+        slices += 1
+        try:
+            run_comparison(empty, ["ce", "apao"], [3], heard, Budget(5.0))
+            break
+        except BudgetSpentError:
+            assert len(heard.steps) <= 6
+        finally:
+            made += len(heard.steps)
+    whole = sum(
+        line["step"]
+        for method in ("ce", "apao")
+        for line in read_metrics(empty.final_run(method, 3).folder / "metrics.jsonl", "epoch")[-1:]
+    )
+    assert slices > 2
+    assert made == whole
+    for method in ("ce", "apao"):
+        ours, theirs = (
+            Evaluation.load(comparison.final_run(method, 3).folder)
+            for comparison in (empty, finished_comparison)
+        )
+        assert ours.per_user.equals(theirs.per_user)
+
+
+def test_a_test_that_would_not_end_in_time_waits_for_the_next_slice(own_comparison, monkeypatch):
+    runs = [own_comparison.final_run(method, 3) for method in ("ce", "apao")]
+    for run in runs:
+        (run.folder / "evaluation.json").unlink()
+    monkeypatch.setattr(type(own_comparison), "test_seconds", lambda self, mask: 60.0)
+    heard = Heard()
+    with pytest.raises(BudgetSpentError):
+        run_comparison(own_comparison, ["ce", "apao"], [3], heard, Budget(30.0))
+    assert heard.told == ["ranking the test targets of ce, seed 3"]  # the first, however long
+    run_comparison(own_comparison, ["ce", "apao"], [3], heard, Budget(90.0))
+    assert heard.told[1:] == ["ranking the test targets of apao, seed 3"]
+
+
+def test_waiting_for_others_ends_with_the_budget(own_comparison, monkeypatch):
+    (own_comparison.final_run("ce", 3).folder / "evaluation.json").unlink()
+    waited = []
+    monkeypatch.setattr(comparison_runner.time, "sleep", waited.append)
+    monkeypatch.setattr(comparison_runner.time, "monotonic", lambda: float(len(waited)))
+    with claimed(own_comparison.final_run("ce", 3).folder), pytest.raises(BudgetSpentError):
+        run_comparison(own_comparison, ["ce"], [3], Heard(), Budget(3.0))
+    assert len(waited) == 4
 
 
 def test_a_launcher_of_several_processes_is_refused(empty, monkeypatch):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from beamwise.cli.output import message, print_json, print_settings, print_table
 from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
 from beamwise.cli.progress import TrainingProgress
+from beamwise.cli.reproduction_plan import print_plan, seconds_of
 from beamwise.config import read_config
 from beamwise.experiments.comparison_config import ComparisonConfig, select
+from beamwise.experiments.comparison_plan import plan
 from beamwise.experiments.comparison_report import as_json, report_path, write_comparison_report
-from beamwise.experiments.comparison_runner import ComparisonWatcher, run_comparison
+from beamwise.experiments.comparison_runner import (
+    Budget,
+    BudgetSpentError,
+    ComparisonWatcher,
+    run_comparison,
+)
 from beamwise.experiments.objective_comparison import Comparison
 from beamwise.report.objective_comparison import ComparisonFigures, verdict
 
-INTERRUPTED = 130
+INTERRUPTED, UNFINISHED = 130, 3
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,9 @@ class Asked:
     data: Path | None
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
+    plan: bool
+    budget: float
+    """Seconds."""
     report: bool
     show_settings: bool
     json: bool
@@ -44,6 +54,8 @@ def reproduce(
     data: Path | None = None,
     methods: str = "",
     seeds: str = "",
+    plan: Flag = False,
+    budget: str = "",
     report: Flag = False,
     show_settings: ShowSettings = False,
     json: Json = False,
@@ -53,12 +65,15 @@ def reproduce(
     objectives: train methods with several seeds, rank the test targets by beam search and exactly,
     and report recall and NDCG with intervals, tests, and what the beam lost. What is finished is
     kept and what was interrupted is continued. To use more cores or machines, start the same
-    command several times: the processes share the runs of one folder.
+    command several times: the processes share the runs of one folder. Exit status 3 says that the
+    budget was spent and there is more to do.
 
     For example:
 
       beamwise reproduce objectives --config configs/comparisons/office-small.yaml --out runs/all
       beamwise reproduce objectives --config mine.yaml --out runs/mine --methods ce,msl --seeds 0,1
+      beamwise reproduce objectives --config mine.yaml --out runs/mine --plan
+      beamwise reproduce objectives --config mine.yaml --out runs/mine --budget 9m
       beamwise reproduce objectives --config mine.yaml --out runs/mine --report
 
     Args:
@@ -71,6 +86,10 @@ def reproduce(
         methods: Names, with commas; all methods of the comparison where not given. What they start
             from is trained as well.
         seeds: Numbers, with commas; all seeds of the comparison where not given.
+        plan: Train nothing; list the runs, what is done of them, and how long the rest will take,
+            by logs of such runs or by a few steps that are timed now.
+        budget: Time to work in, as 9m, 1h30m or 45s; training stops at a checkpoint, and the same
+            command goes on from there. The report is written when all is done, or with --report.
         report: Train nothing; write the report from the runs that are there.
         show_settings: List all settings of a comparison, with defaults and meaning, and do no more.
         json: Print one JSON line on standard output, no tables.
@@ -79,8 +98,20 @@ def reproduce(
         raise ValueError(
             f"unknown experiment {experiment!r}; choose one of {', '.join(EXPERIMENTS)}"
         )
+    if plan and report:
+        raise ValueError("--plan and --report both train nothing: give one of them")
     asked = Asked(
-        config, settings, out, data, _names(methods), _numbers(seeds), report, show_settings, json
+        config,
+        settings,
+        out,
+        data,
+        _names(methods),
+        _numbers(seeds),
+        plan,
+        seconds_of(budget),
+        report,
+        show_settings,
+        json,
     )
     return EXPERIMENTS[experiment](asked)
 
@@ -96,13 +127,14 @@ def _objectives(asked: Asked) -> int:
     config = read_config(ComparisonConfig, asked.config, [*asked.settings, *short])
     methods, seeds = select(config, asked.methods, asked.seeds)
     comparison = Comparison(config, asked.out)
+    if asked.plan:
+        print_plan(plan(comparison, methods, seeds, _measuring), json=asked.json)
+        return 0
     if not asked.report:
-        try:
-            with TrainingProgress() as progress:
-                run_comparison(comparison, methods, seeds, ComparisonWatcher(message, progress))
-        except KeyboardInterrupt:
-            message("stopped; run the same command to continue")
-            return INTERRUPTED
+        print_plan(plan(comparison, methods, seeds), brief=True)
+        status = _run(comparison, methods, seeds, asked.budget)
+        if status:
+            return status
     figures = write_comparison_report(comparison, methods, seeds)
     if asked.json:
         print_json({"report": report_path(comparison), **as_json(comparison, figures)})
@@ -110,6 +142,28 @@ def _objectives(asked: Asked) -> int:
         _print_summary(figures)
         message(f"report in {report_path(comparison)}")
     return 0
+
+
+def _run(
+    comparison: Comparison, methods: Sequence[str], seeds: Sequence[int], budget: float
+) -> int:
+    """Train and test what is missing; the exit status, 0 where all is done."""
+    try:
+        with TrainingProgress() as progress:
+            watcher = ComparisonWatcher(message, progress)
+            run_comparison(comparison, methods, seeds, watcher, Budget(budget))
+    except KeyboardInterrupt:
+        message("stopped; run the same command to continue")
+        return INTERRUPTED
+    except BudgetSpentError:
+        print_plan(plan(comparison, methods, seeds), brief=True)
+        message("the budget is spent; run the same command to continue")
+        return UNFINISHED
+    return 0
+
+
+def _measuring(method: str) -> None:
+    message(f"timing a few steps of {method}")
 
 
 def _print_summary(figures: ComparisonFigures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,30 @@ POLL_SECONDS = 2.0
 """Between looks at runs that other processes are at."""
 Aim = tuple[Path, bool]
 """A run folder, and whether its run is to be tested as well."""
+
+
+class BudgetSpentError(Exception):
+    """There is no time for more; all that was done is kept."""
+
+
+class Budget:
+    """Time to work in; a run is cut short at a checkpoint, so that nothing is done twice."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._worked = False
+
+    def check(self, needed: float = 0.0) -> None:
+        """Stop where something that takes so many seconds would not come to its end.
+
+        What comes first is begun however long it takes, or there would never be an end.
+
+        Raises:
+            BudgetSpentError: If it would not.
+        """
+        if self._worked and time.monotonic() + needed > self._deadline:
+            raise BudgetSpentError
+        self._worked = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +74,7 @@ def run_comparison(
     methods: Sequence[str],
     seeds: Sequence[int],
     watcher: ComparisonWatcher,
+    budget: Budget | None = None,
 ) -> None:
     """Train and evaluate what is missing of some methods and seeds, seed by seed.
 
@@ -58,6 +84,7 @@ def run_comparison(
     begun, ready to take it over should they be stopped.
 
     Raises:
+        BudgetSpentError: If the budget is spent before all is done.
         ValueError: If a folder holds a run of other settings, data are missing or unfit, or this is
             one of several processes of torch.distributed.
     """
@@ -67,12 +94,13 @@ def run_comparison(
             "start the same command several times instead, and they share the runs"
         )
     is_waiting = False
-    evaluation = comparison.config.evaluation
+    worker = _Worker(comparison, watcher, budget or Budget())
     done: set[Aim] = set()
     while pending := _pending(comparison, methods, seeds, done):
-        if any(_advance(job, evaluation, watcher) for job in pending):
+        if any(worker.advance(job) for job in pending):
             is_waiting = False
             continue
+        worker.budget.check()
         if not is_waiting:
             watcher.step(f"waiting for {pending[0].run.label}, which another process is at")
             is_waiting = True
@@ -95,27 +123,42 @@ def _pending(
     return [job for aim, job in jobs.items() if aim not in done]
 
 
-def _advance(job: _Job, evaluation: EvaluationConfig, watcher: ComparisonWatcher) -> bool:
-    """Do a job, if it can begin and nobody else is at it; whether it is done now."""
-    start_from = job.run.config.start_from
-    if start_from is not None and not is_finished(start_from / CHECKPOINT_FOLDER):
-        return False
-    with claimed(job.run.folder) as is_ours:
-        if not is_ours:
+@dataclass(frozen=True)
+class _Worker:
+    """Does jobs, one at a time."""
+
+    comparison: Comparison
+    watcher: ComparisonWatcher
+    budget: Budget
+
+    def advance(self, job: _Job) -> bool:
+        """Do a job, if it can begin and nobody else is at it; whether it is done now."""
+        start_from = job.run.config.start_from
+        if start_from is not None and not is_finished(start_from / CHECKPOINT_FOLDER):
             return False
-        if not job.is_done(evaluation):
-            _do(job, evaluation, watcher)
-        return True
+        with claimed(job.run.folder) as is_ours:
+            if not is_ours:
+                return False
+            if not job.is_done(self.comparison.config.evaluation):
+                self._do(job)
+            return True
 
+    def _do(self, job: _Job) -> None:
+        run = job.run
+        try:
+            if not run.is_trained:
+                self.budget.check()
+                self.watcher.step(f"training {run.label}")
+                train(run.config, self._trained)
+            if job.tested:
+                tested_with = run.tested_with(self.comparison.config.evaluation)
+                self.budget.check(self.comparison.test_seconds(tested_with.mask) or 0.0)
+                self.watcher.step(f"ranking the test targets of {run.label}")
+                evaluate(run.folder, "test", tested_with)
+        except ValueError as error:
+            raise ValueError(f"{run.label}: {error}") from None
 
-def _do(job: _Job, evaluation: EvaluationConfig, watcher: ComparisonWatcher) -> None:
-    run = job.run
-    try:
-        if not run.is_trained:
-            watcher.step(f"training {run.label}")
-            train(run.config, watcher.training)
-        if job.tested:
-            watcher.step(f"ranking the test targets of {run.label}")
-            evaluate(run.folder, "test", run.tested_with(evaluation))
-    except ValueError as error:
-        raise ValueError(f"{run.label}: {error}") from None
+    def _trained(self, step: dict[str, Any]) -> None:
+        self.watcher.training(step)
+        if step["saved"]:
+            self.budget.check()

@@ -111,16 +111,27 @@ class Comparison:
 
     def run(self, method: str, point: str, seed: int) -> PlannedRun | None:
         """A run; None while it is not known which run its weights come from."""
+        source = self.methods[method].start_from
+        if source is None:
+            return self._run(method, point, seed)
+        begin = self.final_run(source, seed)
+        return None if begin is None else self._run(method, point, seed, begin.folder)
+
+    def any_runs(self, method: str) -> Iterator[PlannedRun]:
+        """Every run that a method may have, grid and all, but for what its weights come from."""
+        for point in self.methods[method].points:
+            for seed in self.config.seeds:
+                yield self._run(method, point, seed)
+
+    def _run(
+        self, method: str, point: str, seed: int, start_from: Path | None = None
+    ) -> PlannedRun:
         settings = self._settings(method, point)
         below = self.out / method / point if point else self.out / method
         settings["out"] = str(below / f"seed-{seed}")
         settings["training"] = merged(settings.get("training", {}), {"seed": seed})
-        source = self.methods[method].start_from
-        if source is not None:
-            begin = self.final_run(source, seed)
-            if begin is None:
-                return None
-            settings["start_from"] = str(begin.folder)
+        if start_from is not None:
+            settings["start_from"] = str(start_from)
         return PlannedRun(method, point, seed, parse_config(RunConfig, settings, source=method))
 
     def chosen(self, method: str) -> str | None:
@@ -168,6 +179,16 @@ class Comparison:
         for trial in self.config.trial_seeds:
             for each in self.methods[method].points:
                 yield from self._with_source(method, each, trial)
+
+    def test_seconds(self, mask: str) -> float | None:
+        """Mean time of the tests in the folder that masked so; None where there are none.
+
+        Raises:
+            ValueError: If a result is damaged.
+        """
+        tests = [Evaluation.load(path.parent) for path in self.out.rglob(f"seed-*/{SUMMARY_FILE}")]
+        timed = [test.seconds for test in tests if test.config.mask == mask]
+        return sum(timed) / len(timed) if timed else None
 
     def _with_source(self, method: str, point: str, seed: int) -> Iterator[PlannedRun]:
         source = self.methods[method].start_from
