@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,8 @@ from scipy import stats
 
 from beamwise.evaluation.significance import paired_test
 from beamwise.experiments.comparison_figures import comparison_figures, metric_columns
+from beamwise.report.objective_comparison import Maker
+from beamwise.training.provenance import Origin, provenance
 
 METHODS, SEEDS = ["ce", "tuned", "apao", "later"], [3, 4]
 
@@ -30,6 +33,26 @@ def column(comparison, method, name):
     """A list a seed, straight from the Parquet files."""
     paths = [folder / "per_user.parquet" for folder in folders(comparison, method)]
     return [pl.read_parquet(path).sort("user_id")[name].to_list() for path in paths]
+
+
+def test_what_made_the_runs_is_counted(own_comparison, figures):
+    (maker,) = figures.made_by
+    here = provenance()
+    assert (maker.runs, maker.machine) == (8, here.processor)
+    assert maker.code in (f"commit {here.commit}", f"version {here.version}, source {here.source}")
+    runs = [own_comparison.final_run("ce", seed).folder for seed in SEEDS]
+    origin = Origin.load(runs[0])
+    gpu = replace(here, device="A GPU", commit="0123456789ab")
+    origin.continued(gpu).save(runs[0])
+    (runs[1] / "provenance.json").unlink()
+    makers = comparison_figures(own_comparison, METHODS, SEEDS).made_by
+    assert makers[0] == replace(maker, runs=7)
+    assert set(makers[1:]) == {Maker(1, "commit 0123456789ab", "A GPU"), Maker(1, None, "")}
+    dirty = replace(here, commit="0123456789ab-dirty")
+    Origin(origin.data, (dirty,)).save(runs[1])
+    makers = comparison_figures(own_comparison, ["ce"], SEEDS).made_by
+    said = f"version {here.version}, source {here.source}"
+    assert Maker(1, said, here.processor) in makers or maker.code == said
 
 
 def test_columns_are_recall_and_ndcg_under_both_searches():

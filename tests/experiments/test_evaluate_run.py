@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import asdict
 
 import polars as pl
 import pytest
@@ -26,6 +27,7 @@ from beamwise.experiments.evaluate_run import (
 from beamwise.testing.tiny_run import TINY_EVALUATION
 from beamwise.tokenization.later_items import change_items
 from beamwise.training.checkpoint import read_tensors
+from beamwise.training.provenance import provenance
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
@@ -45,6 +47,7 @@ def test_the_windows_of_the_split_are_evaluated_and_saved(run, split):
     assert evaluation.summary == expected.summary
     saved = Evaluation.load(result_folder(run, split))
     assert saved.summary == expected.summary
+    assert saved.made_by == asdict(provenance())
     assert saved.per_user.drop("user_id", "item_id").equals(expected.per_user)
     row = saved.per_user.row(3, named=True)
     history = windows.histories(torch.tensor([3]))[0]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from beamwise.evaluation import EvaluationConfig
 from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.objective_comparison import Comparison
 from beamwise.testing.tiny_run import tiny_data
+from beamwise.training.provenance import Origin
 
 POINTS = ["learning_rate=0.001", "learning_rate=0.02"]
 
@@ -138,6 +140,17 @@ def test_a_method_is_tested_with_the_mask_that_it_decodes_with(comparison_file, 
         comparison.run(name, "", 3).tested_with(config.evaluation).mask for name in ("ce", "legal")
     ]
     assert masks == ["after", "before"]
+
+
+def test_runs_of_other_interactions_are_refused(own_comparison):
+    run = own_comparison.run("ce", "", 3)
+    origin = Origin.load(run.folder)
+    assert run.is_trained
+    replace(origin, data="others").save(run.folder)
+    with pytest.raises(ValueError, match=r"was trained on data others, .* with other users, inter"):
+        _ = run.is_trained
+    (run.folder / "provenance.json").unlink()
+    assert run.is_trained  # a run that does not say what it was trained on
 
 
 def test_runs_of_other_data_are_refused(own_comparison, tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from beamwise.report.objective_comparison import Maker
 from beamwise.report.objective_comparison_markdown import comparison_markdown
 
 
@@ -52,6 +53,14 @@ def test_training_says_what_it_took_and_what_was_tried(compared):
     tried = section(text, "Settings tried")
     assert row(tried, "`a.b=1`") == ["`a.b=1`", "1", ".0400", "70.0 s"]
     assert row(tried, "**`a.b=2`**") == ["**`a.b=2`**", "1", ".0500", "40.0 s"]
+
+
+def test_what_made_the_runs_is_said(compared):
+    assert "## Made by" not in comparison_markdown(compared)
+    makers = (Maker(5, "commit abc", "A processor"), Maker(1, None, ""))
+    made = section(comparison_markdown(replace(compared, made_by=makers)), "Made by")
+    assert row(made, "5") == ["5", "commit abc", "A processor"]
+    assert row(made, "1") == ["1", "not said", "not said"]
 
 
 def test_what_is_missing_and_what_is_conditional_is_said(compared):

@@ -1,13 +1,14 @@
 """Results know the code and the machine that made them."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import beamwise
-from beamwise.training.provenance import commit, processor, provenance, source_version
+from beamwise.training.provenance import Origin, commit, processor, provenance, source_version
 
 
 def package_in(folder: Path) -> Path:
@@ -77,3 +78,23 @@ def test_the_processor_has_the_systems_name(monkeypatch, text, expected):
     monkeypatch.setattr("platform.processor", lambda: "")
     monkeypatch.setattr("platform.machine", lambda: "machine")
     assert processor.__wrapped__() == (expected or "machine")
+
+
+def test_an_origin_keeps_every_machine_once(tmp_path):
+    assert Origin.load(tmp_path) is None
+    here = provenance()
+    there = replace(here, processor="another")
+    origin = Origin("data", (here,))
+    assert origin.continued(here) is origin
+    origin = origin.continued(there).continued(here)
+    assert origin.made_by == (here, there)
+    origin.save(tmp_path)
+    assert Origin.load(tmp_path) == origin
+    assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"data": "x", "made_by": [{"version": "1"}]}'])
+def test_a_damaged_origin_is_named(tmp_path, text):
+    (tmp_path / "provenance.json").write_text(text)
+    with pytest.raises(ValueError, match=r"provenance\.json is damaged: remove it"):
+        Origin.load(tmp_path)

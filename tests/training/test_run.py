@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -16,7 +17,9 @@ from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_data, tiny_run
 from beamwise.tokenization.later_items import change_items, tokenize_like
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
 from beamwise.training.metrics_log import read_metrics
+from beamwise.training.provenance import Origin, provenance
 from beamwise.training.run import open_run, train
+from beamwise.training.run_data import RunData
 
 PAIRWISE = {"name": "apao-pairwise", "eta": 0.5}
 
@@ -40,6 +43,7 @@ def test_a_run_folder_is_complete_and_opens(make_config):
         f"checkpoint/{LAST}",
         "config.yaml",
         "metrics.jsonl",
+        "provenance.json",
     ]
     assert sum(line["targets"] for line in lines) == 2 * len(_windows(config))
     run = open_run(folder)
@@ -95,8 +99,6 @@ def test_a_catalog_of_another_tokenizer_is_refused(fitted, shop_folder, tmp_path
 
 
 def _windows(config):
-    from beamwise.training.run_data import RunData
-
     return RunData.load(config.data).train
 
 
@@ -259,6 +261,30 @@ def test_settings_that_do_not_fit_the_data_leave_nothing_behind(make_config, set
         train(config)
     assert not config.out.exists() or list(config.out.iterdir()) == []
     train(make_config(training={"epochs": 1}))  # the corrected command is not refused
+
+
+def test_a_run_says_what_made_it_and_goes_on_with_the_same_data_only(make_config, shop_folder):
+    config = make_config(training={"epochs": 1})
+
+    def die(line):
+        if line["step"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, die)
+    here = provenance()
+    origin = Origin.load(config.out)
+    assert origin == Origin(RunData.load(config.data).version, (here,))
+    Origin("other data", (here,)).save(config.out)
+    with pytest.raises(ValueError, match=r"was trained on data other data, .* now has"):
+        train(config)
+    elsewhere = replace(here, processor="another")
+    Origin(origin.data, (elsewhere,)).save(config.out)
+    train(config)
+    assert Origin.load(config.out).made_by == (elsewhere, here)
+    Origin(origin.data, (elsewhere,)).save(config.out)
+    train(config)  # which is finished: this machine has no part in it
+    assert Origin.load(config.out).made_by == (elsewhere,)
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(make_config):

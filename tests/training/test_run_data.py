@@ -37,6 +37,35 @@ def test_the_split_is_a_setting(shop_folder):
     assert int((counted - 1).clamp(min=0).sum()) == len(timed.train)
 
 
+def test_the_version_is_that_of_all_that_training_and_tests_depend_on(shop_folder, tmp_path):
+    copy = tmp_path / "shop"
+    shutil.copytree(shop_folder, copy)
+    config = DataConfig(folder=copy)
+    version = RunData.load(config).version
+    assert RunData.load(DataConfig(folder=shop_folder)).version == version
+    others = [
+        RunData.load(DataConfig(folder=copy, max_history=3)).version,
+        RunData.load(DataConfig(folder=copy, split=ByTimeConfig())).version,
+    ]
+    table = pl.read_parquet(copy / "interactions.parquet")
+    swapped = table.with_columns(
+        item_id=pl.when(pl.int_range(pl.len()) < 2)
+        .then(pl.col("item_id").head(2).reverse().extend_constant("", pl.len() - 2))
+        .otherwise("item_id")
+    )
+    assert swapped["item_id"].to_list() != table["item_id"].to_list()
+    swapped.write_parquet(copy / "interactions.parquet")
+    others.append(RunData.load(config).version)
+    renamed = table.with_columns(user_id=pl.col("user_id") + "x")
+    renamed.write_parquet(copy / "interactions.parquet")
+    others.append(RunData.load(config).version)
+    table.write_parquet(copy / "interactions.parquet")
+    assert RunData.load(config).version == version
+    Catalog.load(copy / "catalog").with_retired([table["item_id"][0]]).save(copy / "catalog")
+    others.append(RunData.load(config).version)
+    assert len({version, *others}) == 6
+
+
 def test_data_that_cannot_be_split_name_the_folder(shop_folder, tmp_path):
     copy = tmp_path / "shop"
     shutil.copytree(shop_folder, copy)

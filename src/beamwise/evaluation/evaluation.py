@@ -80,6 +80,8 @@ class Evaluation:
     """What ranked, where it was no backbone."""
     data: str | None = None
     """The dataset folder, where it is not the one that the run was trained on."""
+    made_by: dict[str, Any] | None = None
+    """Code and machine that ranked; None where that was not kept."""
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
@@ -98,6 +100,7 @@ class Evaluation:
             else {"counts": asdict(self.survival), "shares": self.survival.shares()},
             "seconds": self.seconds,
             "data": self.data,
+            "made_by": self.made_by,
         }
         bad = [name for name, value in self.summary.items() if not math.isfinite(value)]
         if bad:
@@ -127,6 +130,7 @@ class Evaluation:
                 seconds=content["seconds"],
                 baseline=baseline and BASELINES[baseline["name"]].config.model_validate(baseline),
                 data=content.get("data"),
+                made_by=content.get("made_by"),
             )
         except UnreadableFileError:
             raise

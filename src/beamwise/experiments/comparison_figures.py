@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ from beamwise.experiments.objective_comparison import Comparison, PlannedRun
 from beamwise.experiments.run_summary import summarise_run
 from beamwise.report.objective_comparison import (
     ComparisonFigures,
+    Maker,
     MethodFigures,
     MetricFigures,
     RunFigures,
     TriedPoint,
 )
 from beamwise.training.metrics_log import read_metrics
+from beamwise.training.provenance import Origin, Provenance
 
 USER_COLUMNS = ["user_id", "item_id"]
 """What must be the same, row by row, in results that are compared."""
@@ -77,6 +80,7 @@ def comparison_figures(
             _method_figures(comparison, name, each, metrics[name]) for name, each in tested.items()
         ),
         missing=_missing(comparison, found, seeds),
+        made_by=_makers([run for each in tested.values() for run in each.runs.values()]),
     )
 
 
@@ -205,6 +209,26 @@ def _run_figures(run: PlannedRun) -> RunFigures:
     is_timed = all("train_seconds" in line for line in lines)
     seconds = float(sum(line["train_seconds"] for line in lines)) if is_timed else None
     return RunFigures(run.seed, summary.epochs, summary.best, seconds)
+
+
+def _makers(runs: Sequence[PlannedRun]) -> tuple[Maker, ...]:
+    counted: Counter[tuple[str | None, str]] = Counter()
+    for run in runs:
+        origin = Origin.load(run.folder)
+        made_by = origin.made_by if origin is not None else ()
+        counted.update({(_code(maker), _machine(maker)) for maker in made_by} or {(None, "")})
+    return tuple(Maker(count, *maker) for maker, count in counted.most_common())
+
+
+def _code(maker: Provenance) -> str:
+    """A commit says all where nothing was changed since."""
+    if maker.commit is not None and not maker.commit.endswith("-dirty"):
+        return f"commit {maker.commit}"
+    return f"version {maker.version}, source {maker.source}"
+
+
+def _machine(maker: Provenance) -> str:
+    return maker.processor if maker.device == "cpu" else maker.device
 
 
 def _missing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,6 +24,7 @@ from beamwise.evaluation.evaluation import SUMMARY_FILE
 from beamwise.evaluation.targets import are_retired
 from beamwise.sequences.windows import Windows
 from beamwise.training.checkpoint import read_progress
+from beamwise.training.provenance import provenance
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
@@ -71,6 +72,7 @@ def evaluate(
         evaluation,
         per_user=with_ids(evaluation.per_user, run_data, windows),
         data=None if data is None else str(Path(data).resolve()),
+        made_by=asdict(provenance(accelerator.device)),
     )
     if accelerator.is_main_process:
         evaluation.save(result_folder(opened.folder, split, _path(data)))

@@ -6,17 +6,20 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from beamwise.config import ConfigError, merged, parse_config, read_config
-from beamwise.data.dataset import CATALOG_FOLDER
+from beamwise.data.dataset import CATALOG_FOLDER, INTERACTIONS_FILE
 from beamwise.evaluation import Evaluation, EvaluationConfig
 from beamwise.evaluation.evaluation import SUMMARY_FILE
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig, with_changes
 from beamwise.experiments.run_summary import summarise_run
 from beamwise.training.checkpoint import is_finished
-from beamwise.training.config import CONFIG_FILE, RunConfig
+from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
+from beamwise.training.provenance import Origin
+from beamwise.training.run_data import RunData
 
 CHECKPOINT_FOLDER = "checkpoint"
 
@@ -52,22 +55,29 @@ class PlannedRun:
         described = self.folder / CONFIG_FILE
         if not described.is_file() or not is_finished(self.folder / CHECKPOINT_FOLDER):
             return False
-        self._check_data()
         theirs, ours = _comparable(read_config(RunConfig, described)), _comparable(self.config)
         if changed := [key for key in ours if ours[key] != theirs[key]]:
             raise ValueError(
                 f"{self.folder} holds a run with other settings ({', '.join(changed)}) than "
                 f"{self.label} has now: choose another --out, or delete that folder"
             )
+        self._check_data()
         return True
 
     def _check_data(self) -> None:
-        """Refuse a run of other items or tokens than the data have now."""
+        """Refuse a run of other items, tokens, interactions or targets than the data have now."""
         theirs, ours = _catalog_version(self.folder), _catalog_version(self.config.data.folder)
         if theirs != ours:
             raise ValueError(
                 f"{self.folder} was trained with catalog {theirs}, {self.config.data.folder} has "
                 f"{ours}: give the data that it was trained on, or choose another --out"
+            )
+        origin = Origin.load(self.folder)
+        if origin is not None and origin.data != (now := _data_version(self.config.data)):
+            raise ValueError(
+                f"{self.folder} was trained on data {origin.data}, {self.config.data.folder} has "
+                f"{now}, with other users, interactions or targets: give the data that it was "
+                "trained on, or choose another --out"
             )
 
     def evaluation(self, config: EvaluationConfig) -> Evaluation | None:
@@ -210,6 +220,17 @@ class Comparison:
     def _settings(self, method: str, point: str) -> dict[str, Any]:
         changes = self.methods[method].settings
         return with_changes(with_changes(self._shared, changes), self.methods[method].points[point])
+
+
+def _data_version(config: DataConfig) -> str:
+    """The version of the data under some settings, read once in a process unless they change."""
+    written = (config.folder / INTERACTIONS_FILE).stat().st_mtime_ns
+    return _read_version(config.model_dump_json(), written)
+
+
+@cache
+def _read_version(settings: str, written: int) -> str:  # noqa: ARG001
+    return RunData.load(DataConfig.model_validate_json(settings)).version
 
 
 def _catalog_version(folder: Path) -> str:

@@ -71,6 +71,17 @@ class MethodFigures:
 
 
 @dataclass(frozen=True)
+class Maker:
+    """A code and a machine, and how many of the runs they trained, or a part of them."""
+
+    runs: int
+    code: str | None
+    """Commit, or version and hash of the source; None for runs that do not say."""
+    machine: str
+    """Processor or accelerator; "" for runs that do not say."""
+
+
+@dataclass(frozen=True)
 class ComparisonFigures:
     """Everything that a report says, as `report.json` has it."""
 
@@ -85,6 +96,8 @@ class ComparisonFigures:
     methods: tuple[MethodFigures, ...]
     missing: dict[str, str]
     """What was not there yet, by method."""
+    made_by: tuple[Maker, ...] = ()
+    """All code and machines that trained the tested runs, the one with most runs first."""
 
 
 def verdict(method: MethodFigures, k: int) -> str:

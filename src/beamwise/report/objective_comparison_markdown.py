@@ -45,6 +45,7 @@ def comparison_markdown(figures: ComparisonFigures, picture: str | None = None) 
     parts += [_cause_table(figures), "## What the beam lost", _survival_table(figures)]
     parts += ["## By item", _by_item_table(figures)]
     parts += ["## Training", _training_table(figures), *_grids(figures)]
+    parts += ["## Made by", _makers_table(figures)] if figures.made_by else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -171,6 +172,14 @@ def _training_table(figures: ComparisonFigures) -> str:
             )
         )
     return table(header, rows)
+
+
+def _makers_table(figures: ComparisonFigures) -> str:
+    rows = [
+        (str(maker.runs), maker.code or "not said", maker.machine or "not said")
+        for maker in figures.made_by
+    ]
+    return table(("runs", "code", "machine"), rows)
 
 
 def _grids(figures: ComparisonFigures) -> Iterator[str]:

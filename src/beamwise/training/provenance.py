@@ -1,12 +1,13 @@
-"""Where a result comes from: the code that made it and the machine that it was made on."""
+"""Where a result comes from: the data, the code that made it, and the machine."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import torch
 
 from beamwise._version import __version__
 
+PROVENANCE_FILE = "provenance.json"
+"""Of a run folder."""
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -36,6 +39,44 @@ class Provenance:
     """Name of the accelerator, or cpu."""
     torch: str
     """Version of PyTorch."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run folder says of the data and of all that trained it."""
+
+    data: str
+    """`RunData.version` of what it was trained on."""
+    made_by: tuple[Provenance, ...]
+    """Each code and machine that trained a part of it, in order."""
+
+    def continued(self, here: Provenance) -> Origin:
+        """The origin when training goes on here."""
+        return self if here in self.made_by else Origin(self.data, (*self.made_by, here))
+
+    def save(self, folder: Path) -> None:
+        """Write `provenance.json` into a run folder, complete or not at all."""
+        unfinished = folder / f".{os.getpid()}.{PROVENANCE_FILE}"
+        unfinished.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(folder / PROVENANCE_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Origin | None:
+        """Read what `save` wrote; None where a run folder does not say.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
+        path = folder / PROVENANCE_FILE
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(content["data"], tuple(Provenance(**made) for made in content["made_by"]))
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path} is damaged: remove it, and the run no longer says what made it"
+            ) from None
 
 
 def provenance(device: torch.device | str = "cpu") -> Provenance:

@@ -27,6 +27,7 @@ from beamwise.training.checkpoint import is_finished, load_weights, read_progres
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.later_catalog import read_later_catalog
 from beamwise.training.loop import Trainer
+from beamwise.training.provenance import Origin, provenance
 from beamwise.training.reference import build_reference, check_reference, start_from
 from beamwise.training.run_data import RunData
 from beamwise.training.run_model import describe_model, model_to_train, trained_model
@@ -68,6 +69,7 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     _check_same_run(config)
     data = RunData.load(config.data)
     _check_same_catalog(config, data.catalog)
+    origin = _origin(config, data, accelerator)
     torch.manual_seed(mixed_seed(config.training.seed, WEIGHTS))
     backbone = model_to_train(config, data.catalog.vocab_size)
     if config.start_from is not None:
@@ -75,8 +77,11 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     stages = list(zip(config.of_stages(), stages_of(config), strict=True))
     for each, stage in stages:
         _check_stage(each, stage, data, backbone, accelerator.num_processes)
-    if accelerator.is_main_process and not (config.out / CONFIG_FILE).is_file():
-        _describe(config, data, backbone)
+    if accelerator.is_main_process:
+        if not (config.out / CONFIG_FILE).is_file():
+            _describe(config, data, backbone)
+        if not is_finished(stages[-1][1].checkpoints):
+            origin.save(config.out)
     accelerator.wait_for_everyone()
     log_lines = 0
     for each, stage in stages:
@@ -225,6 +230,25 @@ def _check_same_catalog(config: RunConfig, catalog: Catalog) -> None:
             f"{config.out} was trained with catalog {theirs}, {config.data.folder} now has "
             f"{catalog.version}: restore that catalog, or choose another --out"
         )
+
+
+def _origin(config: RunConfig, data: RunData, accelerator: Accelerator) -> Origin:
+    """What the run comes from, this process included.
+
+    Raises:
+        ValueError: If it was begun on other data.
+    """
+    here = provenance(accelerator.device)
+    before = Origin.load(config.out)
+    if before is None:
+        return Origin(data.version, (here,))
+    if before.data != data.version:
+        raise ValueError(
+            f"{config.out} was trained on data {before.data}, {config.data.folder} now has "
+            f"{data.version}, with other users, interactions or targets: restore them, or choose "
+            "another --out"
+        )
+    return before.continued(here)
 
 
 def _describe(config: RunConfig, data: RunData, backbone: nn.Module) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +32,24 @@ class RunData:
     test: Windows
     train_sequences: Sequences
     """What training may count: every user's items without the targets of the other parts."""
+    sequences: Sequences
+    """All of every user's items."""
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of users, what they took and in which order, targets of all parts, and catalog.
+
+        Equal for data on which the same settings train and test the same.
+        """
+        digest = hashlib.sha256(self.catalog.version.encode())
+        digest.update("\0".join(self.user_ids).encode())
+        tensors = [self.sequences.items, self.sequences.starts, self.train_sequences.starts]
+        for windows in (self.train, self.validation, self.test):
+            tensors += [windows.users, windows.positions, windows.history_lengths]
+        for tensor in tensors:
+            digest.update(f"{tensor.dtype} {len(tensor)}".encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()[:16]
 
     @classmethod
     def load(cls, config: DataConfig) -> RunData:
@@ -66,7 +86,7 @@ class RunData:
             for targets in (split.train, split.validation, split.test)
         )
         counted = training_part(sequences, split)
-        return cls(catalog, items, sequences.user_ids, train, validation, test, counted)
+        return cls(catalog, items, sequences.user_ids, train, validation, test, counted, sequences)
 
 
 def _check_codes_know_only_training(config: DataConfig) -> None:
