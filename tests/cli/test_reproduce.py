@@ -39,7 +39,7 @@ def objectives(beamwise, config, tmp_path):
 
 
 def test_a_part_and_then_the_rest(objectives, tmp_path):
-    first = objectives("--methods", "ce", "--seeds", "1")
+    first = objectives("--methods", "ce", "--seeds", "1,")
     assert first.status == 0
     assert "training ce, seed 1" in first.err
     assert (tmp_path / "out" / "ce" / "seed-1" / "per_user.parquet").is_file()
@@ -100,7 +100,9 @@ def test_interruption_says_how_to_go_on(objectives, monkeypatch):
         (("--budget", "9"), "--budget must be a time as 9m, 1h30m or 45s, got '9'"),
         (("--plan", "--report"), "--plan and --report both train nothing"),
         (("--seeds", "0,x"), "--seeds must be whole numbers with commas, got '0,x'"),
-        (("--seeds", "5"), "seed 5 is not in the comparison: its seeds are 0, 1"),
+        (("--seeds", "0,5"), "seed 5 is not in the comparison: its seeds are 0, 1"),
+        (("--seeds", "5"), "5 seeds are asked for, the comparison has 2"),
+        (("--dataset", "office"), "--dataset office is for a paper's table"),
         (("--report",), "no tested run of ce in"),
         (("--set", "settings.training.epoch=1"), "did you mean 'epochs'?"),
         (("--set", "sedes=[1]"), "did you mean 'seeds'?"),
@@ -127,3 +129,36 @@ def test_settings_are_listed(beamwise):
     assert outcome.status == 0
     assert "grid_seeds" in outcome.out
     assert "evaluation.beam_width" in outcome.out
+
+
+def test_a_table_of_the_paper_has_its_figures_beside_ours(beamwise, tiny, tmp_path):
+    few = ("--set", "settings.training.epochs=1", "--set", "resamples=100")
+    sizes = {"dim": 8, "num_heads": 2, "head_dim": 4, "feedforward_dim": 8}
+    small = [f"settings.backbone.{name}={size}" for name, size in sizes.items()]
+    outcome = beamwise(
+        "reproduce", "table1", "--dataset", "office", "--backbone", "tiger", "--size", "small",
+        "--data", tiny / "data", "--out", tmp_path / "out", "--methods", "ce,apao-pointwise",
+        "--seeds", 1, *few, *(part for text in small for part in ("--set", text)),
+    )  # fmt: skip
+    assert outcome.status == 0, outcome
+    assert "beside the paper's: " in outcome.err
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.startswith("# Table 1: office, tiger, small models\n")
+    printed = report.split("## Beside the paper\n")[1].split("\n## ")[0]
+    lines = [line for line in printed.splitlines() if line.startswith(("| ce", "| apao"))]
+    assert [line.split("|")[2].strip().split("<br>")[0] for line in lines] == [".0608", ".0667"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--backbone", "tiger"), "--dataset is not set: table1 is of one data set and backbone"),
+        (("--dataset", "office"), "--backbone is not set"),
+        (("--dataset", "toys", "--backbone", "tiger"), "unknown dataset 'toys'"),
+        (("--config", "x.yaml"), "--config x.yaml is for objectives: table1 takes --dataset"),
+    ],
+)
+def test_a_table_needs_data_and_backbone(beamwise, tmp_path, arguments, complaint):
+    outcome = beamwise("reproduce", "table1", "--out", tmp_path, *arguments)
+    assert outcome.status == 2
+    assert complaint in outcome.complaint

@@ -75,6 +75,8 @@ def test_stages_take_the_place_of_an_objective():
     ("changes", "complaint"),
     [
         ({"methods": [{"name": "ce"}, {"name": "ce"}]}, "method ce is given twice"),
+        ({"preset": "small"}, "give base, a YAML file, or preset, a name: got both"),
+        ({"base": None}, "give base, a YAML file, or preset, a name: got neither"),
         ({"seeds": [1, 1]}, "seed 1 is given twice"),
         ({"seeds": []}, "seeds"),
         ({"baseline": "sft"}, "baseline: no method 'sft' here; choose one of ce, b"),
@@ -103,6 +105,10 @@ def test_what_does_not_fit_is_one_line(changes, complaint):
 def test_some_methods_and_seeds_are_selected_in_the_order_of_the_comparison():
     assert select(config(), (), ()) == (("ce", "b"), (0, 1))
     assert select(config(), ("b", "ce"), (1,)) == (("ce", "b"), (1,))
+    assert select(config(seeds=[4, 2, 9]), (), 2) == (("ce", "b"), (4, 2))
+    for count in (0, 3):
+        with pytest.raises(ValueError, match=f"{count} seeds are asked for, the comparison has 2"):
+            select(config(), (), count)
     with pytest.raises(ValueError, match="--methods: no method 'c' here; choose one of ce, b"):
         select(config(), ("c",), ())
     with pytest.raises(ValueError, match="seed 7 is not in the comparison: its seeds are 0, 1"):

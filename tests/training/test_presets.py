@@ -25,8 +25,20 @@ def test_a_file_and_an_override_change_a_preset_in_part(tmp_path):
     assert config.objective.name == "apao-pointwise"
 
 
+@pytest.mark.parametrize("name", ["tiger", "llama"])
+def test_published_sizes_are_the_defaults(name):
+    config = read_config(RunConfig, None, PLACES, preset(f"apao-{name}"))
+    default = read_config(RunConfig, None, [*PLACES, f"backbone.name={name}"])
+    changed = {"negatives"}
+    assert config.model_dump(exclude=changed) == default.model_dump(exclude=changed)
+    assert config.negatives.count == 100
+
+
 def test_an_unknown_preset_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="unknown preset 'smal'; did you mean 'small'"):
         preset("smal")
-    with pytest.raises(ValueError, match="unknown preset 'x'; choose one of sasrec, small, "):
+    with pytest.raises(
+        ValueError,
+        match="unknown preset 'x'; choose one of apao-llama, apao-tiger, ",
+    ):
         preset("x")

@@ -63,8 +63,10 @@ class ComparisonConfig(Config):
 
     title: str = "Objectives"
     """Heading of the report."""
-    base: Path
+    base: Path | None = None
     """YAML file of the settings that all methods share; relative to the working folder."""
+    preset: str | None = None
+    """Settings that come with the package, in the place of `base`."""
     settings: dict[str, Any] = Field(default={})
     """Changes to them for all methods, as those of a method."""
     methods: tuple[MethodConfig, ...] = Field(min_length=1)
@@ -93,6 +95,9 @@ class ComparisonConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> ComparisonConfig:
+        if (self.base is None) == (self.preset is None):
+            given = "neither" if self.base is None else "both"
+            raise ValueError(f"give base, a YAML file, or preset, a name: got {given}")
         names = [method.name for method in self.methods]
         _refuse_repeated("method", names)
         _refuse_repeated("seed", self.seeds)
@@ -115,13 +120,25 @@ class ComparisonConfig(Config):
 
 
 def select(
-    config: ComparisonConfig, methods: tuple[str, ...], seeds: tuple[int, ...]
+    config: ComparisonConfig, methods: tuple[str, ...], seeds: tuple[int, ...] | int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Some methods and seeds of a comparison, in its own order; all where none are given.
+
+    Args:
+        config: The comparison.
+        methods: Names.
+        seeds: Numbers, or how many of the first.
 
     Raises:
         ValueError: If one is not in it.
     """
+    if isinstance(seeds, int):
+        if not 1 <= seeds <= len(config.seeds):
+            raise ValueError(
+                f"{seeds} seeds are asked for, the comparison has {len(config.seeds)}: give a "
+                "smaller number, or list numbers with commas"
+            )
+        seeds = config.seeds[:seeds]
     names = tuple(method.name for method in config.methods)
     for name in methods:
         _check_method(name, names, "--methods")

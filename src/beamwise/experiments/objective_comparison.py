@@ -18,6 +18,7 @@ from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfi
 from beamwise.experiments.run_summary import summarise_run
 from beamwise.training.checkpoint import is_finished
 from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
+from beamwise.training.presets import preset
 from beamwise.training.provenance import Origin
 from beamwise.training.run_data import RunData
 
@@ -111,9 +112,7 @@ class Comparison:
         self.config = config
         self.out = out.resolve()
         self.methods = {method.name: method for method in config.methods}
-        base = read_config(RunConfig, config.base, base={"out": str(self.out)})
-        shared = base.model_dump(mode="json", exclude_unset=True)
-        self._shared = with_changes(shared, config.settings)
+        self._shared = with_changes(self._base(), config.settings)
         self._chosen: dict[str, str] = {}
         for method in config.methods:
             for point in method.points:
@@ -207,6 +206,12 @@ class Comparison:
         run = self.run(method, point, seed)
         if run is not None:
             yield run
+
+    def _base(self) -> dict[str, Any]:
+        if self.config.preset is not None:
+            return preset(self.config.preset) | {"out": str(self.out)}
+        base = read_config(RunConfig, self.config.base, base={"out": str(self.out)})
+        return base.model_dump(mode="json", exclude_unset=True)
 
     def _check(self, method: MethodConfig, point: str) -> None:
         source = f"method {method.name} {point}".strip()

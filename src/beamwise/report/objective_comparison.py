@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
@@ -70,6 +70,15 @@ class MethodFigures:
     """The point that its runs were trained with."""
 
 
+class Reproduction(NamedTuple):
+    """A method whose figures a paper printed, and what ours say of them."""
+
+    method: str
+    published: Mapping[str, float]
+    """By metric."""
+    verdict: Literal["reproduced", "direction only", "not reproduced"]
+
+
 @dataclass(frozen=True)
 class Maker:
     """A code and a machine, and how many of the runs they trained, or a part of them."""
@@ -96,6 +105,8 @@ class ComparisonFigures:
     methods: tuple[MethodFigures, ...]
     missing: dict[str, str]
     """What was not there yet, by method."""
+    printed: tuple[Reproduction, ...] = ()
+    """What a paper printed of the same methods, beside which ours stand."""
     made_by: tuple[Maker, ...] = ()
     """All code and machines that trained the tested runs, the one with most runs first."""
 

@@ -14,6 +14,7 @@ from beamwise.report.objective_comparison import (
 )
 from beamwise.report.objective_comparison_text import (
     ABSENT,
+    BESIDE_THE_PAPER,
     HOW_TO_READ,
     SETTINGS_TRIED,
     WHAT_IMPROVED,
@@ -39,6 +40,8 @@ def comparison_markdown(figures: ComparisonFigures, picture: str | None = None) 
     """
     parts = [f"# {figures.title}", _introduction(figures), _missing(figures)]
     parts += [f"![differences and what the beam lost]({picture})"] if picture else []
+    if figures.printed:
+        parts += ["## Beside the paper", BESIDE_THE_PAPER, _printed_table(figures)]
     for heading, end in SEARCHES.items():
         parts += [f"## {heading}", _metric_table(figures, end)]
     parts += [f"## Model or survival, recall@{figures.ks[-1]}", WHAT_IMPROVED]
@@ -66,6 +69,21 @@ def _missing(figures: ComparisonFigures) -> str:
         return ""
     lines = [f"- {name}: {what}" for name, what in figures.missing.items()]
     return "\n".join(["Not there yet:", "", *lines])
+
+
+def _printed_table(figures: ComparisonFigures) -> str:
+    """What the paper prints, ours under beam search, and whether that is the same."""
+    ours = {method.name: method.metrics for method in figures.methods}
+    names = list(figures.printed[0].published)
+    rows = []
+    for row in figures.printed:
+        cells = []
+        for name in names:
+            interval = ours[row.method][name].interval
+            mean = f"{decimal(interval.mean)} {interval_text(interval, decimal)}"
+            cells.append(f"{decimal(row.published[name])}<br>{mean}")
+        rows.append((row.method, *cells, row.verdict))
+    return table(("method", *names, "says"), rows)
 
 
 def _metric_table(figures: ComparisonFigures, end: str) -> str:

@@ -25,6 +25,11 @@ HOW_TO_READ = (
     "the data, the split and the settings. Columns are views of the same rankings, "
     "not independent evidence."
 )
+BESIDE_THE_PAPER = (
+    "Printed figures first, ours below, under beam search and counted by ID. A row is reproduced "
+    "where every printed figure lies within our 95 % interval or below it; it has the direction "
+    "only where all differences to the baseline have the printed ones' signs."
+)
 WHAT_IMPROVED = (
     "Recall under beam search is recall under exact ranking (the model) plus what the beam changes "
     "(survival: targets that it returns only because it pruned better items, minus targets that it "
