@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from beamwise import _language_models
-from beamwise._language_models import model_folder, smollm2_cache, unreadable_model
+from beamwise._language_models import (
+    model_folder,
+    quiet_transformers,
+    smollm2_cache,
+    unreadable_model,
+)
 
 
 def test_folders_and_names_are_passed_on(tmp_path, monkeypatch):
@@ -108,3 +113,32 @@ def test_what_cannot_be_loaded_gets_one_line(tmp_path):
     assert message.startswith("model 'nobody/nothing' is no folder, and no name at hand of a model")
     assert "(OSError)" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("shows_bars", [True, False])
+def test_quiet_inside_and_as_before_outside(shows_bars):
+    import huggingface_hub.utils.logging as of_hub
+    from transformers.utils import logging
+
+    before = logging.get_verbosity(), of_hub.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_info()
+    of_hub.set_verbosity_info()
+    switch = logging.enable_progress_bar if shows_bars else logging.disable_progress_bar
+    switch()
+
+    def now():
+        return logging.get_verbosity(), of_hub.get_verbosity(), logging.is_progress_bar_enabled()
+
+    @quiet_transformers()
+    def fail():
+        assert now() == (logging.ERROR, of_hub.ERROR, False)
+        raise OSError("lost")
+
+    try:
+        with pytest.raises(OSError, match="lost"):
+            fail()
+        assert now() == (logging.INFO, of_hub.INFO, shows_bars)
+    finally:
+        logging.set_verbosity(before[0])
+        of_hub.set_verbosity(before[1])
+        (logging.enable_progress_bar if before[2] else logging.disable_progress_bar)()

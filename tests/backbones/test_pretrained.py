@@ -269,3 +269,16 @@ def test_dropout_of_adapters_acts_in_training_mode_only():
     assert torch.equal(backbone(history, nodes), quiet)
     backbone.train()
     assert not torch.allclose(backbone(history, nodes), quiet)
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"), [("llama", "max_position_embeddings"), ("gpt2", "n_positions")]
+)
+def test_the_models_positions_bound_prompt_and_title(kind, setting):
+    backbone = Pretrained(tiny_model(kind, **{setting: 16}), PretrainedConfig(model="small"))
+    backbone._check_lengths(torch.tensor([2, 12]), 4)
+    message = r"a prompt of 13 tokens and a title of 4 .* the 16 positions of model 'small'"
+    with pytest.raises(ValueError, match=message):
+        backbone._check_lengths(torch.tensor([2, 13]), 4)
+    with pytest.raises(ValueError, match="a prompt without a token"):
+        backbone._check_lengths(torch.tensor([2, 0]), 4)

@@ -109,6 +109,17 @@ def test_weights_that_are_missing_are_never_made_up(folder, tmp_path):
         load_model(PretrainedConfig(model=str(tmp_path / "part")), 23)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+def test_adapters_that_came_unmerged_are_refused(folder, tmp_path):
+    import peft
+
+    model = tiny_model()
+    model.name_or_path = str(folder)
+    peft.get_peft_model(model, peft.LoraConfig(r=2)).save_pretrained(tmp_path / "adapters")
+    with pytest.raises(ValueError, match=r"adapters of peft, as yet unmerged: merge_and_unload"):
+        load_model(PretrainedConfig(model=str(tmp_path / "adapters")), 23)
+
+
 def test_what_is_no_model_is_named_in_one_line(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no causal language model") as refused:

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import yaml
 
+from beamwise.cli import survival
 from beamwise.experiments import survival_report
 from beamwise.training.run import open_run
 
@@ -181,3 +182,21 @@ def test_a_foreign_model_is_checked_before_any_run_is_measured(beamwise, run, ti
 def test_more_runs_than_colours_are_refused(beamwise, run, tmp_path):
     runs = [shutil.copytree(run, tmp_path / f"run-{number}") for number in range(7)]
     assert "got 7 models to draw" in beamwise("evaluate", *runs, "--survival").complaint
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_what_takes_long_is_told_with_what_takes_less(beamwise, run, monkeypatch):
+    catalog = open_run(run).catalog
+    each = catalog.num_nodes - catalog.num_leaves
+    assert "a long work" not in beamwise("evaluate", run, "--survival", *ASKED).err
+    monkeypatch.setattr(survival, "MOST_PREFIXES", 4 * each)
+    said = beamwise("evaluate", run, "--survival", *ASKED).err
+    assert (
+        f"{each:,} prefixes are scored for each of 8 users, a long work: --set max_users=4" in said
+    )
+    monkeypatch.setattr(
+        survival, "num_prefixes_scored", lambda _, mask: 9 if mask == "after" else 2
+    )
+    monkeypatch.setattr(survival, "MOST_PREFIXES", 40)
+    said = beamwise("evaluate", run, "--survival", *ASKED).err
+    assert "max_users=4 looks at so many users, evenly spread; --mask before takes 2 a user" in said

@@ -43,7 +43,7 @@ def test_shares():
     assert COUNTS.mean("recall@3") == 0.5
     assert COUNTS.mean("recall@5") is None
     assert COUNTS.shares(COUNTS.kept_targets) == [0.75, 0.5]
-    assert COUNTS.retention() == [10 / 12, 9 / 12]
+    assert COUNTS.retention == 9 / 12
 
 
 def test_other_widths_do_not_add_up():

@@ -12,6 +12,7 @@ import pytest
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.evaluation.survival_counts import SearchTime, SurvivalConfig, WidthCounts
 from beamwise.evaluation.survival_figures import BELOW_K, Advice, Survival
+from beamwise.evaluation.survival_levels import ToldLevel
 from beamwise.testing.survival_example import example_survival
 
 CONFIG = SurvivalConfig(ks=(2,), beam_width=2, widths=(1, 2, 4, 8), tolerance=0.1)
@@ -41,6 +42,27 @@ def survival(*recalls: float, retained: tuple[int, ...] = (50, 80, 99, 100)) -> 
         for width, recall, kept in zip((1, 2, 4, 8), recalls, retained, strict=True)
     )
     return Survival(CONFIG, per_user, widths, {"recall@2": 0.25, "ndcg@2": 0.25}, {})
+
+
+def test_levels_told_of_together():
+    """Of four levels, the second and third are told of with the first."""
+    four = replace(
+        counts(2, 1, 80), kept_targets=(4, 3, 2, 1), kept_leaves=(100, 95, 90, 80),
+        pruned_at=(1, 2, 4, 8), outscored_at=(3, 0, 1, 0),
+    )  # fmt: skip
+    told = (ToldLevel(1, 3, "1-3"), ToldLevel(4, 4, "items"))
+    plain = survival(0, 1, 1, 1)
+    per_user = plain.per_user.rename({"rank_2": "rank_4", "margin_2": "margin_4"})
+    found = replace(plain, per_user=per_user, widths=(four,), told=told)
+    assert found.by_level(four) == [(2, 90, 7, 4), (1, 80, 8, 0)]
+    assert found.prefix_recall(four) == [0.5, 0.25]
+    assert found.retention(four) == [0.9, 0.8]
+    assert [(each.level, each.name) for each in found.levels()] == [(1, "1-3"), (4, "items")]
+    assert found.levels()[1].places == CONFIG.top_k
+    assert (found.level_name, plain.level_name) == ("token", "level")
+    content = found.as_dict()
+    assert content["widths"][0]["pruned_at"] == [7, 8]
+    assert [level["name"] for level in content["told_levels"]] == ["1-3", "items"]
 
 
 def test_levels():

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from beamwise.catalog import Catalog
 from beamwise.decoding import beam_search, node_log_probs
 from beamwise.decoding.request import SearchRequest
-from beamwise.experiments.beam_trace import items_below, path_log_probs, trace_beam
+from beamwise.experiments.beam_trace import path_log_probs, trace_beam
+from beamwise.testing.run_choice import along_runs, step_by_step
 from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_titles
 
 HISTORY = torch.tensor([[3, 1]])
 
@@ -81,11 +83,37 @@ def test_scores_of_paths_are_those_of_a_full_ranking(mask):
 
 
 @settings(max_examples=12)
-@given(seed=st.integers(0, 1000), nodes=st.sets(st.integers(0, 80), max_size=6))
-def test_items_below_are_those_whose_paths_pass(seed, nodes):
-    catalog = random_catalog(seed, variable=True, retire=False)
-    nodes = {node % catalog.num_nodes for node in nodes}
-    paths = catalog.leaf_nodes[catalog.leaf_of_item.long()].tolist()
-    expected = [bool(nodes & {0, *path}) for path in paths]
-    asked = torch.tensor(sorted(nodes), dtype=torch.int64)
-    assert items_below(catalog, asked).tolist() == expected
+@given(
+    seed=st.integers(0, 10_000),
+    mask=st.sampled_from(["after", "before"]),
+    width=st.integers(1, 6),
+    words=st.integers(1, 8),
+)
+def test_a_title_is_traced_along_runs_as_token_by_token(seed, mask, width, words):
+    catalog = random_titles(seed, 20, words)
+    backbone = TableBackbone(catalog.vocab_size, seed)
+    request = SearchRequest(backbone, HISTORY, catalog, width, mask, None)
+    items = torch.tensor([0, 7])
+    traced, paths = [], []
+    for runs in (along_runs, step_by_step):
+        with runs():
+            traced.append(trace_beam(request, [width] * catalog.num_levels))
+            paths.append(path_log_probs(request, items))
+    assert paths[0] == pytest.approx(paths[1])
+    assert len(traced[0]) == len(traced[1])
+    live = [0]
+    for mine, theirs in zip(*traced, strict=True):
+        assert mine.is_choice == theirs.is_choice
+        for name in ("kept", "dropped", "ended"):
+            found, expected = getattr(mine, name), getattr(theirs, name)
+            assert found.nodes.tolist() == expected.nodes.tolist()
+            assert torch.equal(found.log_probs, expected.log_probs)
+        assert mine.is_choice == any(int(catalog.num_children(torch.tensor(n))) > 1 for n in live)
+        live = mine.kept.nodes.tolist()
+
+
+def test_what_falls_out_of_a_narrower_beam_is_a_choice_too():
+    catalog = Catalog.from_tokens([[2, 2, 2], [3, 3, 3]])
+    request = SearchRequest(TableBackbone(4), HISTORY[:, :0], catalog, 1, "before", None)
+    choices = [level.is_choice for level in trace_beam(request, [2, 1, 1])]
+    assert choices == [True, True, False]

@@ -191,3 +191,11 @@ def test_config_json_is_looked_at_first(run, model, tmp_path):
     settings = json.loads((folder / "config.json").read_text()) | {"model_type": "bert"}
     (folder / "config.json").write_text(json.dumps(settings))
     assert "model_type='bert'" in refused(run, folder, tmp_path / "nowhere.csv")
+
+
+def test_titles_are_refused_before_the_model_is_read(run, tmp_path):
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "tokenizer" / "text").mkdir(parents=True)
+    config = ForeignModelConfig(model="nowhere", catalog=tmp_path / "catalog", data=run.data)
+    with pytest.raises(ValueError, match=r"holds titles, .* backbone\.model=nowhere"):
+        open_foreign_model(config)

@@ -6,12 +6,16 @@ import polars as pl
 import pytest
 import torch
 
+from beamwise.backbones.llama import Llama, LlamaConfig
 from beamwise.config import ConfigError, parse_config
 from beamwise.decoding import beam_search, full_sort, node_log_probs
 from beamwise.experiments.evaluate_run import data_of
 from beamwise.experiments.inspection import InspectionConfig, inspect_opened, inspect_run
+from beamwise.testing.tiny_run import tiny_config
+from beamwise.tokenization.byte_pairs import learn_byte_pairs
 from beamwise.tokenization.later_items import change_items
-from beamwise.training.run import open_run
+from beamwise.tokenization.title_tokenizer import TitlesConfig, TitleTokenizer
+from beamwise.training.run import Run, open_run
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +152,38 @@ def test_a_retired_target_and_later_data(fitted, tmp_path):
         inspect_run(fitted, config)
     fresh = inspect_run(fitted, InspectionConfig(history=(), target="new"), data=later)
     assert fresh.target_rank is not None
+
+
+@pytest.mark.parametrize("mask", ["after", "before"])
+def test_titles_are_followed_as_text(mask, tmp_path):
+    """An untrained Llama on titles of toys, of which most tokens are forced."""
+    titles = [f"{maker} wooden {toy}" for maker in ("Acme", "Bolt") for toy in ("train", "tram")]
+    items = pl.DataFrame({"item_id": list("abcd"), "title": titles})
+    tokenizer = TitleTokenizer(TitlesConfig(), learn_byte_pairs([], 300))
+    tokenizer.save(tmp_path / "tokenizer")
+    catalog = tokenizer.catalog_of(items["item_id"], items["title"])
+    sizes = {"dim": 8, "num_layers": 1, "num_heads": 2, "head_dim": 4, "feedforward_dim": 8}
+    backbone = Llama(LlamaConfig(**sizes), catalog.vocab_size).eval()
+    titled = Run(tmp_path, tiny_config(tmp_path, tmp_path), catalog, items, backbone, tmp_path)
+    settings = {"beam_width": 2, "top_k": 2, "mask": mask}
+    found = asked(titled, None, history=("b",), target="d", **settings)
+    assert (found.level_name, found.codebook_size) == ("token", None)
+    # A token is a byte: after the quote the makers part, and after 12 and "tra" more the toys.
+    steps = [(each.number, each.is_end) for each in found.levels]
+    assert steps == [(2, False), (17, False), (found.levels[1].until, True)]
+    assert found.levels[0].until == 16
+    makers = {each.text for each in found.levels[0].survivors}
+    assert makers == {"Acme wooden tra…", "Bolt wooden tra…"}
+    second = found.levels[1]
+    assert {each.text for each in (*second.survivors, *second.lost)} == set(titles)
+    assert second.num_lost == 2
+    beam = beam_search(backbone, torch.tensor([[1]]), catalog, 2, 2, mask)
+    returned = [each.item_id for each in found.results if each.beam_rank]
+    assert sorted(returned) == sorted(items["item_id"].gather(beam.items[0].tolist()))
+    assert {each.text for each in found.levels[2].survivors} == {
+        titles["abcd".index(item)] for item in returned
+    }
+    scores = node_log_probs(backbone, torch.tensor([[1]]), catalog, mask)[0]
+    leaves = scores[catalog.leaf_nodes.amax(dim=1).long()]
+    mine = leaves[int(catalog.leaf_of_item[3])]
+    assert found.target_rank == 1 + int((leaves > mine).sum())

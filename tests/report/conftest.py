@@ -86,11 +86,11 @@ def inspected() -> Inspection:
     def prefix(node, parent, codes, log_prob, rank, state, *, target=False, ranks=()):
         tokens = tuple(2 + 256 * level + code for level, code in enumerate(codes))
         return InspectedPrefix(
-            node, parent, tokens, codes, log_prob, rank, state, 5, (mug, other), ranks, target
+            node, parent, tokens, codes, None, log_prob, rank, state, 5, (mug, other), ranks, target
         )
 
     first = InspectedLevel(
-        1, 2, 1, 6, 4,
+        1, 1, False, 2, 1, 6, 4,
         (prefix(1, 0, (7,), -0.5, 1, "kept", ranks=(1,)), prefix(2, 0, (8,), -1.5, 2, "kept")),
         (
             prefix(3, 0, (9,), -1.75, 3, "pruned", target=True, ranks=(2,)),
@@ -99,7 +99,7 @@ def inspected() -> Inspection:
         TargetAtLevel("pruned", -1.75, 3, -0.25),
     )  # fmt: skip
     second = InspectedLevel(
-        2, 2, 2, 5, 3,
+        2, 2, False, 2, 2, 5, 3,
         (
             prefix(10, 1, (7, 3), -1.0, 1, "returned", ranks=(1,)),
             prefix(11, 2, (8, 0), -2.0, 2, "returned"),
@@ -122,6 +122,7 @@ def inspected() -> Inspection:
         mask="after",
         num_items=30,
         num_levels=2,
+        level_name="level",
         codebook_size=256,
         levels=(first, second),
         results=(

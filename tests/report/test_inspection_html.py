@@ -85,6 +85,20 @@ def test_a_wide_beam_shows_its_best_and_what_matters(inspected):
     assert "5 more kept; 4 lost, 2 shown" in page
 
 
+def test_titles_have_a_line_of_their_own(inspected):
+    first = inspected.levels[0]
+    partly = replace(first.survivors[0], text="A <red…", codes=None)
+    whole = replace(first.survivors[1], text="A <red> mug", codes=None, num_items=1)
+    level = replace(first, survivors=(partly, whole), lost=())
+    page = inspection_page(replace(inspected, levels=(level,), level_name="token"))
+    assert "The beam, token by token" in page
+    for line in (
+        '<div class="names"><div><b>A &lt;red…</b></div><div>A &lt;red&gt; mug</div></div>',
+        '<div class="names"><div><b>A &lt;red&gt; mug</b></div></div>',
+    ):
+        assert line in page
+
+
 def test_an_empty_history_without_a_target(inspected):
     changed = replace(
         inspected, user_id=None, split=None, history=(), target=None, codebook_size=None,

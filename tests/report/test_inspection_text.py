@@ -26,6 +26,34 @@ def test_labels(inspected):
     assert text.leads_to(replace(prefix, num_items=2), 20) == "A <red> mug | i-2"
 
 
+def test_titles_are_shown_as_text(inspected):
+    prefix = replace(inspected.levels[1].survivors[0], text="A <red> m…", codes=None)
+    assert text.prefix_label(prefix) == "A <red> m…"
+    assert not text.is_whole(prefix)
+    assert text.is_whole(replace(prefix, text="A <red> mug", num_items=1))
+    assert not text.is_whole(replace(prefix, text="A <red> mug", num_items=2))
+    assert text.ending("A <red> mug", 11) == "A <red> mug"
+    assert text.ending("A <red> mug", 5) == "…mug"
+
+
+def test_steps_of_titles(inspected):
+    titles = replace(inspected, level_name="token", codebook_size=None)
+    first, second = inspected.levels
+    begin = "token 1: 1 prefix expanded, 6 scored, 2 kept, 4 lost"
+    for until, forced in ((1, ""), (2, "; token 2 is forced"), (5, "; 2 to 5 are forced")):
+        assert text.level_title(replace(first, until=until), titles) == begin + forced
+    end = replace(second, is_end=True, num_candidates=3, num_lost=1)
+    assert text.level_title(end, titles) == (
+        "whole items: 3 reached by forced tokens, 2 returned, 1 lost"
+    )
+    assert text.verdict(titles)[0].startswith("The beam lost the target, A <red> mug, at token 1:")
+    assert text.verdict(titles)[1].endswith("lost 1: 1 at token 1.")
+    assert text.results_note(titles.results[1], titles) == "target, the beam lost it at token 1"
+    assert list(text.search_facts(titles)) == ["steps"]
+    assert text.search_facts(inspected) == {"tokens": "2 + level * 256 + code, levels from 0"}
+    assert text.search_facts(replace(inspected, codebook_size=None)) == {}
+
+
 def test_ordinals():
     numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 113, 1003)
     assert [text.ordinal(number) for number in numbers] == [
@@ -34,7 +62,7 @@ def test_ordinals():
 
 
 def test_titles_of_levels(inspected):
-    titles = [text.level_title(level, 2) for level in inspected.levels]
+    titles = [text.level_title(level, inspected) for level in inspected.levels]
     assert titles == [
         "level 1 of 2: 1 prefix expanded, 6 scored, 2 kept, 4 lost",
         "level 2 of 2: 2 prefixes expanded, 5 scored, 2 kept, 3 lost",
@@ -124,10 +152,10 @@ def test_a_retired_target_none_and_no_proof(inspected):
 
 
 def test_notes_on_results(inspected):
-    assert [text.results_note(result, 2) for result in inspected.results] == [
+    assert [text.results_note(result, inspected) for result in inspected.results] == [
         "",
         "target, the beam lost it at level 1",
         "not among the best 2",
     ]
     unreturned = replace(inspected.results[0], beam_rank=None)
-    assert text.results_note(unreturned, 2) == "not returned by the beam"
+    assert text.results_note(unreturned, inspected) == "not returned by the beam"

@@ -45,7 +45,7 @@ def test_prefix_recall_is_that_of_the_counts():
 
 
 def test_retention_begins_with_everything():
-    retention = [1.0, *SURVIVAL.beam.retention()]
+    retention = [1.0, *SURVIVAL.retention(SURVIVAL.beam)]
     drawn = lines("Retention of the true best items")
     assert drawn[0] == pytest.approx([100 * share for share in retention])
     assert len(drawn) == 2  # and a wider beam's

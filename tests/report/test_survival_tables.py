@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beamwise.evaluation.survival_measure import measure_survival
 from beamwise.report.survival_tables import level_table, outcome_table, tables, width_table
+from beamwise.testing.run_choice import along_runs, step_by_step
 from beamwise.testing.survival_example import EXAMPLE_SETTINGS, example_survival, random_windows
 from beamwise.testing.table_backbone import TableBackbone
 from beamwise.testing.tiny_catalogs import random_titles
@@ -53,7 +54,8 @@ def test_levels():
 def test_of_many_levels_those_are_shown_at_which_something_is_lost():
     catalog = random_titles(1, num_items=60, num_words=10)
     backbone = TableBackbone(catalog.vocab_size, seed=1)
-    survival = measure_survival(backbone, random_windows(60, 40), catalog, EXAMPLE_SETTINGS)
+    with step_by_step():
+        survival = measure_survival(backbone, random_windows(60, 40), catalog, EXAMPLE_SETTINGS)
     beam, last = survival.beam, survival.num_levels
     assert last > 12
     table = level_table("titles", survival)
@@ -66,6 +68,25 @@ def test_of_many_levels_those_are_shown_at_which_something_is_lost():
     assert all(lost[level - 1] >= max(hidden) for level in shown[1:-1])
     assert f"Shown of {last} levels" in table.note
     assert "Shown of" not in level_table("a", SURVIVAL).note
+
+
+def test_of_titles_the_tokens_are_told_of_at_which_a_beam_has_a_choice():
+    catalog = random_titles(1, num_items=60, num_words=10)
+    backbone = TableBackbone(catalog.vocab_size, seed=1)
+    with along_runs():
+        survival = measure_survival(backbone, random_windows(60, 40), catalog, EXAMPLE_SETTINGS)
+    table = level_table("titles", survival)
+    assert table.header[0] == "token"
+    assert [row[0] for row in table.rows] == [level.name for level in survival.told_levels]
+    assert 2 < len(table.rows) < survival.num_levels
+    lost = [sum(int(row[column]) for row in table.rows) for column in (-2, -1)]
+    assert lost == [sum(survival.beam.pruned_at), sum(survival.beam.outscored_at)]
+    assert f"Of up to {survival.num_levels} tokens, those are told of" in table.note
+    assert "Shown of" not in table.note
+    notes = [width_table(each).note for each in ({"a": survival}, {"a": SURVIVAL})]
+    assert [note.split(".")[0] for note in notes] == ["By title", "By semantic ID"]
+    both = width_table({"a": survival, "b": SURVIVAL}).note
+    assert both.startswith("By semantic ID or title.")
 
 
 def test_each_row_is_as_long_as_its_header():

@@ -8,8 +8,12 @@ import pytest
 
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.evaluation.survival_counts import SearchTime
-from beamwise.report.survival_text import findings, percent
-from beamwise.testing.survival_example import example_survival
+from beamwise.evaluation.survival_measure import measure_survival
+from beamwise.report.survival_text import MOST_NAMED, findings, percent
+from beamwise.testing.run_choice import along_runs
+from beamwise.testing.survival_example import EXAMPLE_SETTINGS, example_survival, random_windows
+from beamwise.testing.table_backbone import TableBackbone
+from beamwise.testing.tiny_catalogs import random_titles
 
 
 def said(survival) -> dict[str, str]:
@@ -106,3 +110,19 @@ def test_a_simulation_that_is_not_the_search_is_a_warning():
 )
 def test_percent(share, text):
     assert percent(share) == text
+
+
+def test_titles_are_told_of_by_tokens():
+    catalog = random_titles(1, num_items=60, num_words=10)
+    backbone = TableBackbone(catalog.vocab_size, seed=1)
+    with along_runs():
+        survival = measure_survival(backbone, random_windows(60, 40), catalog, EXAMPLE_SETTINGS)
+    found = {each.heading: each for each in findings(survival)}
+    kept = found["What the beam keeps of the best items"]
+    named = [level.name for level in survival.told_levels]
+    assert len(named) > MOST_NAMED + 1
+    assert kept.text.count(" after token ") == MOST_NAMED
+    assert "Most are lost at token " in kept.advice
+    losses = found["Where targets are lost"].text
+    assert f" of {survival.num_levels}" in losses
+    assert any(f"happen at token {name} " in losses for name in named)

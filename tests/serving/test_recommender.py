@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import hypothesis
 import hypothesis.strategies as st
@@ -12,8 +13,9 @@ import torch
 
 import beamwise.decoding
 import beamwise.serving.recommender
+from beamwise.catalog import Catalog
 from beamwise.decoding import ListedItems, beam_search, full_sort
-from beamwise.serving.recommender import load
+from beamwise.serving.recommender import Recommender, load
 from beamwise.tokenization.later_items import change_items
 
 HISTORIES = [["item-0003", "item-0007"], [], ["item-0100"]]
@@ -305,3 +307,16 @@ def test_items_too_old_to_be_read_are_left_out_too(recommender):
 def test_a_history_of_all_items_leaves_nothing(recommender):
     every = recommender.catalog.item_ids.to_list()
     assert recommender.recommend([every], exclude_history=True) == [[]]
+
+
+def test_a_beam_below_top_k_is_refused_where_items_differ_in_length_too(recommender):
+    run = recommender.run
+    lengths = torch.full((run.catalog.num_items,), 3)
+    lengths[0] = 2
+    tokens = run.catalog.leaf_tokens[run.catalog.leaf_of_item.long(), :3]
+    ids = run.catalog.item_ids
+    catalog = Catalog.from_tokens(tokens, lengths, ids, vocab_size=run.catalog.vocab_size)
+    titles = Recommender(replace(run, catalog=catalog))
+    assert len(titles.recommend([["item-0003"]], top_k=2, beam_width=2)[0]) == 2
+    with pytest.raises(ValueError, match=r"top_k must be in 1..2, the last beam_width, got 3"):
+        titles.recommend([["item-0003"]], top_k=3, beam_width=2)

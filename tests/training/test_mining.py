@@ -15,6 +15,7 @@ from beamwise.catalog import Catalog
 from beamwise.decoding import beam_search
 from beamwise.sequences.negatives import Candidates, competition
 from beamwise.testing.brute_force import BruteForce, Path
+from beamwise.testing.run_choice import along_runs, step_by_step
 from beamwise.testing.table_backbone import TableBackbone
 from beamwise.testing.tiny_run import TINY_TIGER
 from beamwise.testing.title_like import title_like_catalog
@@ -222,3 +223,41 @@ def test_titles_are_mined_as_any_items(seed, mask):
             at_depth = {prefix[:depth] for prefix in mined if len(prefix) >= depth}
             own = paths[target][:depth]
             assert at_depth - {own} == kept - {own}
+
+
+@settings(max_examples=20)
+@given(**PROBLEMS, beam_width=st.integers(1, 6), num_words=st.integers(1, 6))
+def test_titles_are_mined_along_their_runs_with_the_same_result(
+    seed, num_values, mask, beam_width, num_words
+):
+    catalog = title_like_catalog(seed, 20, num_words=num_words)
+    backbone = TableBackbone(catalog.vocab_size, seed % 1000, num_values)
+    histories, targets = torch.arange(4)[:, None], torch.arange(4) % catalog.num_leaves
+    with step_by_step():
+        expected = mine(backbone, catalog, histories, targets, beam_width, mask, chunk_size=3)
+    with along_runs():
+        found = mine(backbone, catalog, histories, targets, beam_width, mask, chunk_size=3)
+    assert torch.equal(found.leaves, expected.leaves)
+    assert found.depths is not None
+    assert expected.depths is not None
+    assert torch.equal(found.depths, expected.depths)
+
+
+@pytest.mark.parametrize("mask", ["after", "before"])
+def test_titles_take_as_many_calls_as_a_beam_search(mask):
+    class Counting(TableBackbone):
+        calls = 0
+
+        def extend(self, context, nodes, cache=None):
+            self.calls += 1
+            return super().extend(context, nodes, cache)
+
+    catalog = title_like_catalog(3, 40)
+    counts = []
+    for runs in (along_runs, step_by_step):
+        backbone = Counting(catalog.vocab_size)
+        with runs():
+            mine(backbone, catalog, torch.arange(2)[:, None], torch.arange(2), 3, mask)
+        counts.append(backbone.calls)
+    along, stepwise = counts
+    assert 2 * along <= stepwise

@@ -6,13 +6,14 @@ import shutil
 import pytest
 import torch
 
-from beamwise.backbones import Pretrained
+from beamwise.backbones import Pretrained, pretrained_loading
 from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.serving.recommender import Recommender
 from beamwise.testing.processes import run_together
 from beamwise.testing.tiny_language_models import randomize, tiny_model
 from beamwise.tokenization import tokenize
 from beamwise.tokenization.title_tokenizer import TitlesConfig, TitleTokenizer
+from beamwise.training import run_model
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
 from beamwise.training.config import RunConfig
 from beamwise.training.metrics_log import read_metrics
@@ -204,6 +205,12 @@ def test_a_reference_shares_the_frozen_weights(make, base):
         assert torch.equal(reference.backbone.state_dict()[name], value)
 
 
+def test_a_run_trained_whole_opens_without_the_model_that_it_began_with(make, base, tmp_path):
+    folder = train(make(backbone={"model": str(shutil.copytree(base, tmp_path / "gone"))}))
+    shutil.rmtree(tmp_path / "gone")
+    assert isinstance(open_run(folder).backbone, Pretrained)
+
+
 def test_another_model_beside_is_not_shared(make, base):
     config = make()
     catalog = RunData.load(config.data).catalog
@@ -229,6 +236,26 @@ def test_a_run_starts_from_the_weights_of_another(make):
     second = open_run(train(make("second", start_from=first, training=rate))).backbone
     for name, value in open_run(first).backbone.state_dict().items():
         torch.testing.assert_close(second.state_dict()[name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_of_another_model_of_the_same_shapes_are_refused(make, base, tmp_path):
+    first = train(make("first"))
+    message = r"first was trained with backbone\.tiny\.num_heads=2, this run has 1"
+    with pytest.raises(ValueError, match=message):
+        train(make("second", backbone={"tiny": TINY | {"num_heads": 1}}, start_from=first))
+    adapted = train(make("adapted", backbone=lora(base)))
+    message = r"with backbone\.lora\.alpha=16\.0, this run has 3\.0: .* set backbone\.lora\.alpha="
+    with pytest.raises(ValueError, match=message):
+        train(make("third", backbone=lora(base, alpha=3), start_from=adapted))
+    other = shutil.copytree(base, tmp_path / "other")
+    model = tiny_model(vocab_size=TitleTokenizer.load(adapted / "tokenizer").vocab_size)
+    randomize(model)
+    model.save_pretrained(other)
+    with pytest.raises(
+        ValueError, match=r"has other weights than those that .*adapted was trained"
+    ):
+        train(make("fourth", backbone=lora(other), start_from=adapted))
+    assert not (tmp_path / "fourth").exists()
 
 
 def _train_and_count(config):
@@ -303,10 +330,23 @@ def test_prompts_hold_the_titles_of_the_history(make, titles):
         backbone.encode_histories(torch.tensor([[200]]), data.catalog)
 
 
-def test_a_prompt_longer_than_the_models_positions_is_refused(make):
+def test_a_prompt_longer_than_the_models_positions_is_refused_before_training(make, monkeypatch):
     config = make()
     data = RunData.load(config.data)
     backbone = model_to_train(config, data.catalog.vocab_size)
-    backbone.model.config.max_position_embeddings = 40
-    with pytest.raises(ValueError, match=r"longer than the 40 positions .* lower data.max_history"):
-        backbone.encode_histories(torch.tensor([[5, 2, 7]]), data.catalog)
+    lengths = [
+        int(backbone.encode_histories(windows.histories(row), data.catalog).lengths)
+        for windows in (data.train, data.validation, data.test)
+        for row in torch.arange(len(windows)).split(1)
+    ]
+    limit = max(lengths) + data.catalog.num_levels
+    backbone.model.config.max_position_embeddings = limit
+    monkeypatch.setattr(run_model, "HISTORIES_AT_ONCE", 7)
+    run_model.check_prompts(backbone, data)
+    backbone.model.config.max_position_embeddings = limit - 10
+    with pytest.raises(ValueError, match=r"than the \d+ positions .* lower data.max_history"):
+        run_model.check_prompts(backbone, data)
+    monkeypatch.setattr(pretrained_loading, "TINY_POSITIONS", limit - 10)
+    with pytest.raises(ValueError, match=r"than the \d+ positions"):
+        train(config)
+    assert not config.out.exists()

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from beamwise._language_models import TINY, model_folder
+from beamwise._language_models import TINY, model_folder, quiet_transformers
 from beamwise.backbones.adapters import add_adapters, merged_copy
 from beamwise.backbones.base import History, PrefixNodes, check_items
 from beamwise.backbones.forest import Forest
@@ -28,12 +28,7 @@ from beamwise.backbones.pretrained_context import (
     roots_of,
     sight_of,
 )
-from beamwise.backbones.pretrained_loading import (
-    check_weights,
-    describe,
-    load_model,
-    quiet_transformers,
-)
+from beamwise.backbones.pretrained_loading import check_weights, describe, load_model
 from beamwise.backbones.prompts import prompt_of
 from beamwise.catalog import Catalog
 from beamwise.tokenization.title_tokenizer import TitleTokenizer, open_text_tokenizer
@@ -103,7 +98,8 @@ class Pretrained(nn.Module):
             ValueError: One line, if something is missing, damaged, or does not fit.
         """
         titles = TitleTokenizer.load(tokenizer)
-        _check_tokenizer(config, titles)
+        if described is None:  # a run was refused where they do not fit, and its model may be gone
+            _check_tokenizer(config, titles)
         model, weights = load_model(config, vocab_size, described)
         return cls(model, config, titles, weights)
 
@@ -274,12 +270,14 @@ class Pretrained(nn.Module):
             raise ValueError(
                 "a prompt without a token: give prompt.template or prompt.empty_history some text"
             )
-        limit = self.model.config.to_dict().get("max_position_embeddings")
+        config, name = self.model.config, "max_position_embeddings"
+        limit = config.to_dict().get(type(config).attribute_map.get(name, name))
         longest = int(lengths.max()) + num_levels
         if limit is not None and longest > limit:
             raise ValueError(
                 f"a prompt of {longest - num_levels} tokens and a title of {num_levels} are longer "
-                f"than the {limit} positions of model {self.config.model!r}: lower data.max_history"
+                f"than the {limit} positions of model {self.config.model!r}: lower "
+                "data.max_history, or shorten backbone.prompt.template"
             )
 
 

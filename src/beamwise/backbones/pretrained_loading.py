@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import nn
 
-from beamwise._language_models import TINY, model_folder, unreadable_model
+from beamwise._language_models import (
+    TINY,
+    model_folder,
+    quiet_transformers,
+    unreadable_model,
+)
 from beamwise.backbones.pretrained_config import PretrainedConfig, TinyConfig
 
 if TYPE_CHECKING:
@@ -165,25 +168,11 @@ def _read(config: PretrainedConfig) -> PreTrainedModel:
         model, report = loaded
         if report["missing_keys"]:
             raise ValueError(f"there are no weights for {min(report['missing_keys'])}")
+        if not all(parameter.requires_grad for parameter in model.parameters()):
+            raise ValueError("it has adapters of peft, as yet unmerged: merge_and_unload does it")
     except Exception as error:  # a damaged folder fails in as many ways as there are formats
         raise unreadable_model(config.model, "causal language model", error) from None
     return model
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """No bars and no reports inside: what is wrong becomes an error of one line."""
-    from transformers.utils import logging
-
-    verbosity, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if shows_bars:
-            logging.enable_progress_bar()
 
 
 def _reason(error: Exception) -> str:

@@ -8,17 +8,20 @@ from math import exp
 from beamwise.cli.output import print_facts, print_sections
 from beamwise.report.inspection import InspectedLevel, InspectedPrefix, InspectedResult, Inspection
 from beamwise.report.inspection_text import (
+    ending,
+    is_whole,
     leads_to,
     level_title,
     prefix_label,
     ranks_label,
     results_note,
+    search_facts,
     shortened,
     target_line,
     verdict,
 )
 
-TITLE_SHOWN, LAST_ITEMS = 30, 3
+TITLE_SHOWN, PREFIX_SHOWN, LAST_ITEMS = 30, 40, 3
 TARGET, LOST, EXTRA, HIDDEN = "bold yellow", "red", "dim", "dim italic"
 """Styles of rows."""
 
@@ -36,7 +39,7 @@ def print_inspection(inspection: Inspection, show: int) -> None:
     for level in inspection.levels:
         _print_level(level, inspection, show)
     header = ("beam", "exact", "item", "title", "log-prob.", "prob.", "")
-    rows = [_result(result, inspection.top_k) for result in inspection.results]
+    rows = [_result(result, inspection) for result in inspection.results]
     print_sections("what the beam and exact search return", header, [rows], cut="title")
     for sentence in verdict(inspection):
         print(sentence)
@@ -67,23 +70,23 @@ def _facts(inspection: Inspection) -> dict[str, object]:
     facts["search"] = (
         f"beam of {inspection.beam_width}, top {inspection.top_k}, mask {inspection.mask}"
     )
-    if inspection.codebook_size is not None:
-        facts["tokens"] = f"2 + level * {inspection.codebook_size} + code, levels from 0"
-    return facts
+    return facts | search_facts(inspection)
 
 
 def _print_level(level: InspectedLevel, inspection: Inspection, show: int) -> None:
+    is_text = any(prefix.text is not None for prefix in (*level.survivors, *level.lost))
     is_code = inspection.codebook_size is not None
-    header = ("", "rank", "codes" if is_code else "tokens", "token", "log-prob.", "prob.", "items",
-              "leads to", "exact ranks")  # fmt: skip
+    names = ("begins with",) if is_text else ("codes" if is_code else "tokens", "token")
+    header = ("", "rank", *names, "log-prob.", "prob.", "items", "leads to", "exact ranks")
     shown = [
         prefix for place, prefix in enumerate(level.survivors) if place < show or prefix.is_target
     ]
     kept = [_row(prefix) for prefix in shown]
-    kept += _hidden(len(level.survivors) - len(shown), "more kept", len(header))
+    more = "more returned" if level.is_end else "more kept"
+    kept += _hidden(len(level.survivors) - len(shown), more, len(header))
     lost = [_row(prefix) for prefix in level.lost]
     lost += _hidden(level.num_lost - len(level.lost), "more lost", len(header))
-    title = level_title(level, inspection.num_levels)
+    title = level_title(level, inspection)
     if level.target is not None:
         title = f"{title}\n{target_line(level.target)}"
     print_sections(title, header, [kept, lost], cut="leads to")
@@ -95,15 +98,19 @@ def _row(prefix: InspectedPrefix) -> Row:
     cells = (
         state,
         f"{prefix.rank:,}",
-        prefix_label(prefix),
-        str(prefix.tokens[-1]),
+        *_names(prefix),
         f"{prefix.log_prob:.3f}",
         f"{exp(prefix.log_prob):.2%}",
         f"{prefix.num_items:,}",
-        leads_to(prefix, TITLE_SHOWN),
+        "" if is_whole(prefix) else leads_to(prefix, TITLE_SHOWN),
         ranks_label(prefix.exact_ranks),
     )
     return (TARGET if prefix.is_target else style), cells
+
+
+def _names(prefix: InspectedPrefix) -> tuple[str, ...]:
+    label = ending(prefix_label(prefix), PREFIX_SHOWN)
+    return (label,) if prefix.text is not None else (label, str(prefix.tokens[-1]))
 
 
 def _hidden(count: int, what: str, num_columns: int) -> list[Row]:
@@ -112,7 +119,7 @@ def _hidden(count: int, what: str, num_columns: int) -> list[Row]:
     return [(HIDDEN, (f"{count:,} {what}", *[""] * (num_columns - 1)))]
 
 
-def _result(result: InspectedResult, top_k: int) -> Row:
+def _result(result: InspectedResult, inspection: Inspection) -> Row:
     style = LOST if result.beam_rank is None else EXTRA if result.exact_rank is None else ""
     cells = (
         "-" if result.beam_rank is None else str(result.beam_rank),
@@ -121,6 +128,6 @@ def _result(result: InspectedResult, top_k: int) -> Row:
         shortened(result.title or "", 2 * TITLE_SHOWN),
         f"{result.log_prob:.3f}",
         f"{exp(result.log_prob):.2%}",
-        results_note(result, top_k),
+        results_note(result, inspection),
     )
     return (TARGET if result.is_target else style), cells

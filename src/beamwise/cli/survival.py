@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from beamwise.catalog import Catalog
 from beamwise.cli.output import message, print_json, print_table
 from beamwise.cli.progress import UserProgress
 from beamwise.cli.runs import tell_if_unfinished
 from beamwise.config import changed_config, read_config
-from beamwise.evaluation.survival_counts import SurvivalConfig
+from beamwise.evaluation.survival_counts import SurvivalConfig, num_prefixes_scored
 from beamwise.evaluation.survival_figures import Survival
 from beamwise.experiments.evaluate_run import (
+    Split,
     data_of,
     num_retired_targets,
     part_of,
@@ -40,6 +42,10 @@ from beamwise.report.survival_text import findings
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
+
+MOST_PREFIXES = 50_000_000
+"""Prefixes of all users up to which nothing is said of the time: some ten minutes of one core for a
+small model."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +134,36 @@ def _check(configs: Mapping[str, SurvivalConfig], request: SurvivalRequest) -> N
     if request.foreign is not None:
         name = str(request.model)
         configs[name].widths_for(request.foreign.run.catalog)
+        _tell_of_price(
+            name, configs[name], request.foreign.run.catalog, request.foreign.data, request.split
+        )
         _tell_of_retired(name, request.foreign.data, request.split)
     for folder in request.runs:
         opened = open_run(folder, data=request.data)
         configs[str(folder)].widths_for(opened.catalog)
         data = data_of(opened)
+        _tell_of_price(str(folder), configs[str(folder)], opened.catalog, data, request.split)
         tell_if_unfinished(folder)
         _tell_of_retired(str(folder), data, request.split)
+
+
+def _tell_of_price(
+    name: str, config: SurvivalConfig, catalog: Catalog, data: RunData, split: Split
+) -> None:
+    """Say what a long report takes, and what takes less."""
+    users = len(part_of(data, split))
+    users = min(users, config.max_users or users)
+    each = num_prefixes_scored(catalog, config.mask)
+    if users * each <= MOST_PREFIXES:
+        return
+    fewer = max(1, MOST_PREFIXES // each)
+    said = f"--set max_users={fewer} looks at so many users, evenly spread"
+    before = num_prefixes_scored(catalog, "before")
+    if before < each:
+        said += f"; --mask before takes {before:,} a user, since it passes over forced tokens"
+    message(
+        f"{name}: {each:,} prefixes are scored for each of {users:,} users, a long work: {said}"
+    )
 
 
 def _tell_of_retired(name: str, data: RunData, split: str) -> None:

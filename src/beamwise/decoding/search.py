@@ -14,9 +14,10 @@ from beamwise.backbones.products import fast_cpu_products
 from beamwise.catalog import Catalog
 from beamwise.decoding.branches import eligibility_of
 from beamwise.decoding.eligibility import Eligibility
-from beamwise.decoding.levels import Prefixes, PrefixScorer, keep_best
+from beamwise.decoding.levels import Prefixes, keep_best
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
+from beamwise.decoding.run_levels import level_scorer
 from beamwise.decoding.run_search import beam_along_runs
 from beamwise.decoding.runs import follows_runs
 
@@ -30,6 +31,8 @@ class Level(NamedTuple):
     """Those that live on."""
     best_dropped: Float[Tensor, " users"]
     """Log-probability of the best prefix that found no place, -inf where none was."""
+    children: Prefixes
+    """All of them: these and those that were dropped."""
 
 
 @torch.no_grad()
@@ -66,6 +69,9 @@ def beam_levels(
 ) -> Iterator[Level]:
     """Search for some users at once, level by level until no prefix lives; see `search`.
 
+    For those who ask what lives at every depth; where forced runs are long, `beam_along_runs` finds
+    the same leaves with less work a depth. Both compute runs at once.
+
     Rows of what is found are positions among `users`. Callers choose mode and products, and keep no
     gradient.
     """
@@ -75,12 +81,12 @@ def beam_levels(
     if len(prefixes.rows) == 0:
         return
     context = backbone.read(backbone.encode_histories(request.histories[users], catalog))
-    scorer = PrefixScorer(backbone, context, catalog, request.mask, eligibility)
+    scorer = level_scorer(request, context, eligibility)
     for depth, width in enumerate(widths):
         children = scorer.expand(prefixes, depth)
         is_leaf = catalog.is_leaf(children.nodes)
         prefixes, best_dropped = keep_best(children.where(~is_leaf), len(users), width)
-        yield Level(children.where(is_leaf), prefixes, best_dropped)
+        yield Level(children.where(is_leaf), prefixes, best_dropped, children)
         if len(prefixes.rows) == 0:
             return
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+import torch
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from beamwise.catalog import Catalog
 from beamwise.config import Config
+from beamwise.decoding.runs import follows_runs
 from beamwise.evaluation.survival import SurvivalCounts
 
 MOST_NODES = 250_000
@@ -140,9 +142,10 @@ class WidthCounts:
         """Counts of targets as shares of all."""
         return [count / self.outcomes.users for count in counts]
 
-    def retention(self) -> list[float]:
-        """Share of the K best leaves that are still in the search after each level."""
-        return [count / self.outcomes.best_leaves for count in self.kept_leaves]
+    @property
+    def retention(self) -> float:
+        """Share of the K best leaves that are returned."""
+        return self.kept_leaves[-1] / self.outcomes.best_leaves
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,17 @@ class SearchTime:
     def milliseconds(self) -> float:
         """For one user."""
         return 1000 * self.seconds / self.users
+
+
+def num_prefixes_scored(catalog: Catalog, mask: str) -> int:
+    """Prefixes that a model computes to score the whole tree for one user.
+
+    All but the items; with the mask before the softmax, of titles not those that are decided.
+    """
+    ends = torch.arange(catalog.num_nodes, device=catalog.device)
+    if mask == "before" and follows_runs(catalog):
+        ends = catalog.run_stop.long()
+    return int((~catalog.is_leaf(ends)).sum())
 
 
 def added(mine: Any, theirs: Any) -> Any:

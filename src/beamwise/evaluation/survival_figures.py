@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from beamwise.evaluation.survival_counts import SearchTime, SurvivalConfig, WidthCounts
+from beamwise.evaluation.survival_levels import ToldLevel, told_one_by_one
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 AGREEMENT = 0.98
@@ -27,6 +28,8 @@ class LevelFigures:
     """Where the targets' prefixes stand among all that compete at one level, by true scores."""
 
     level: int
+    name: str
+    """The level as a reader sees it: its number, a range of them, or "items"."""
     targets: int
     """Those that compete here and that a search can find."""
     places: int
@@ -38,6 +41,15 @@ class LevelFigures:
     margin: dict[str, float] | None
     """Nats between the prefix and the last that has a place, below 0 where it has none; as above.
     None where fewer compete than there are places."""
+
+
+class LevelCounts(NamedTuple):
+    """What a beam keeps after a level that is told of, and loses there."""
+
+    kept_targets: int
+    kept_leaves: int
+    pruned: int
+    outscored: int
 
 
 @dataclass(frozen=True)
@@ -57,14 +69,51 @@ class Survival:
     config: SurvivalConfig
     per_user: pl.DataFrame
     """A row per window, ordered by `row`: `target` (item index), `reachable`, `returned`, `lost_at`
-    (level, 0 where it was returned), and for every level `rank_1` ... (-1 where the target does not
-    compete) and `margin_1` ... (nats, infinite where there is none)."""
+    (level, 0 where it was returned), and for every level that is told of `rank_1` ... (-1 where the
+    target does not compete) and `margin_1` ... (nats, infinite where there is none)."""
     widths: tuple[WidthCounts, ...]
     """Ascending; that of the beam in question is among them."""
     exact: dict[str, float]
     """Recall and NDCG of the full sort."""
     times: dict[str, SearchTime]
     """Of real searches, by width as text; `exact` for the exact search."""
+    told: tuple[ToldLevel, ...] = ()
+    """The levels that are told of; all where not given."""
+
+    @property
+    def told_levels(self) -> tuple[ToldLevel, ...]:
+        """The levels that are told of, the last of them that of the results."""
+        return self.told or told_one_by_one(self.num_levels)
+
+    @property
+    def level_name(self) -> str:
+        """What levels are called: tokens where not all of them are told of."""
+        return "level" if len(self.told_levels) == self.num_levels else "token"
+
+    def by_level(self, counts: WidthCounts) -> list[LevelCounts]:
+        """The counts of a beam, by the levels that are told of."""
+        found: list[LevelCounts] = []
+        first = 0
+        for level in self.told_levels:
+            found.append(
+                LevelCounts(
+                    counts.kept_targets[level.last - 1],
+                    counts.kept_leaves[level.last - 1],
+                    sum(counts.pruned_at[first : level.last]),
+                    sum(counts.outscored_at[first : level.last]),
+                )
+            )
+            first = level.last
+        return found
+
+    def prefix_recall(self, counts: WidthCounts) -> list[float]:
+        """Share of the targets still in the search after each level that is told of."""
+        return counts.shares([each.kept_targets for each in self.by_level(counts)])
+
+    def retention(self, counts: WidthCounts) -> list[float]:
+        """The same of all users' K best leaves."""
+        best = counts.outcomes.best_leaves
+        return [each.kept_leaves / best for each in self.by_level(counts)]
 
     @property
     def users(self) -> int:
@@ -105,10 +154,11 @@ class Survival:
 
     def levels(self) -> list[LevelFigures]:
         """Ranks and margins, level by level; a level at which no target competes is left out."""
-        figures = (self._level(level) for level in range(1, self.num_levels + 1))
+        figures = (self._level(level) for level in self.told_levels)
         return [each for each in figures if each is not None]
 
-    def _level(self, level: int) -> LevelFigures | None:
+    def _level(self, told: ToldLevel) -> LevelFigures | None:
+        level = told.number
         columns = self.per_user.filter(pl.col(f"rank_{level}") > 0)
         if len(columns) == 0:
             return None
@@ -118,6 +168,7 @@ class Survival:
         known = margins[np.isfinite(margins)]
         return LevelFigures(
             level=level,
+            name=told.name,
             targets=len(columns),
             places=places,
             within=float((ranks <= places).mean()),
@@ -138,7 +189,7 @@ class Survival:
 
         return Advice(
             _least([is_close(each) for each in wide], wide),
-            _least([each.retention()[-1] >= 0.99 for each in wide], wide),
+            _least([each.retention >= 0.99 for each in wide], wide),
         )
 
     def disagreeing(self) -> list[str]:
@@ -153,13 +204,14 @@ class Survival:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the rows of users, as plain values.
+        """Everything but the rows of users, as plain values; lists have an entry a `told_levels`.
 
         Of a width below K, what compares its results with the K best is None (`BELOW_K`).
         """
         return {
             "users": self.users,
             "unreachable": self.unreachable,
+            "told_levels": [level._asdict() for level in self.told_levels],
             "levels": [asdict(level) for level in self.levels()],
             "widths": [self._width_as_dict(each) for each in self.widths],
             "exact": {"metrics": self.exact, "time": _time_as_dict(self.times.get("exact"))},
@@ -168,10 +220,26 @@ class Survival:
         }
 
     def _width_as_dict(self, counts: WidthCounts) -> dict[str, Any]:
-        content = _counts_as_dict(counts, self.times.get(str(counts.width)))
+        content = self._counts_as_dict(counts)
         if self.is_wide_enough(counts):
             return content
         return content | dict.fromkeys(BELOW_K)
+
+    def _counts_as_dict(self, counts: WidthCounts) -> dict[str, Any]:
+        users, by_level = counts.outcomes.users, self.by_level(counts)
+        outcomes = {"counts": asdict(counts.outcomes), "shares": counts.outcomes.shares()}
+        return asdict(counts) | {
+            "outcomes": outcomes,
+            "kept_targets": [each.kept_targets for each in by_level],
+            "kept_leaves": [each.kept_leaves for each in by_level],
+            "pruned_at": [each.pruned for each in by_level],
+            "outscored_at": [each.outscored for each in by_level],
+            "metrics": {name: total / users for name, total in counts.metrics.items()},
+            "prefix_recall": self.prefix_recall(counts),
+            "retention": self.retention(counts),
+            "exact_share": counts.exact / users,
+            "time": _time_as_dict(self.times.get(str(counts.width))),
+        }
 
 
 def _least(holds: Sequence[bool], widths: Sequence[WidthCounts]) -> int | None:
@@ -188,19 +256,6 @@ def _distribution(values: np.ndarray) -> dict[str, float]:
     quantiles = np.quantile(values, QUANTILES)
     named = {f"q{round(100 * q)}": float(v) for q, v in zip(QUANTILES, quantiles, strict=True)}
     return {"mean": float(values.mean())} | named
-
-
-def _counts_as_dict(counts: WidthCounts, time: SearchTime | None) -> dict[str, Any]:
-    users = counts.outcomes.users
-    content = asdict(counts)
-    content["outcomes"] = {"counts": asdict(counts.outcomes), "shares": counts.outcomes.shares()}
-    return content | {
-        "metrics": {name: total / users for name, total in counts.metrics.items()},
-        "prefix_recall": counts.shares(counts.kept_targets),
-        "retention": counts.retention(),
-        "exact_share": counts.exact / users,
-        "time": _time_as_dict(time),
-    }
 
 
 def _time_as_dict(time: SearchTime | None) -> dict[str, Any] | None:

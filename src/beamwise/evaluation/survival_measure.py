@@ -18,6 +18,7 @@ from beamwise.evaluation.processes import gather, place
 from beamwise.evaluation.survival import count_outcomes
 from beamwise.evaluation.survival_counts import SurvivalConfig, WidthCounts, added
 from beamwise.evaluation.survival_figures import Survival
+from beamwise.evaluation.survival_levels import told_levels
 from beamwise.evaluation.survival_targets import (
     TargetPlaces,
     kept_by_level,
@@ -95,7 +96,9 @@ def measure_survival(
     for part in whole[1:]:
         exact = added(exact, part.exact)
     means = {name: value / len(rows) for name, value in exact.items()}
-    return Survival(config, per_user, tuple(_sum(each) for each in by_width), means, times)
+    by_width = tuple(_sum(each) for each in by_width)
+    told = told_levels(catalog, config.beam_width)
+    return Survival(config, per_user, by_width, means, times, told)
 
 
 def _chosen(windows: Windows, max_users: int | None) -> Int64[Tensor, " rows"]:
@@ -218,9 +221,9 @@ def _per_user(batch: _Batch) -> dict[str, Tensor]:
         "lost_at": level_of_loss(kept_by_level(places.nodes, lives, returned)),
     }
     gaps = margins(tree, places, limits)
-    for level in range(tree.num_levels):
-        table[f"rank_{level + 1}"] = places.ranks[:, level]
-        table[f"margin_{level + 1}"] = gaps[:, level]
+    for number, _, _ in told_levels(tree.catalog, config.beam_width):
+        table[f"rank_{number}"] = places.ranks[:, number - 1]
+        table[f"margin_{number}"] = gaps[:, number - 1]
     return table
 
 

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from beamwise.catalog import NUM_SPECIAL_TOKENS, Catalog
 from beamwise.config import Config
-from beamwise.data.dataset import Dataset
+from beamwise.data.dataset import TOKENIZER_FOLDER, Dataset
 from beamwise.data.splitting import (
     AnySplitConfig,
     LeaveOneOutConfig,
 )
 from beamwise.experiments.huggingface_folder import Vocabulary, open_huggingface
 from beamwise.tokenization.semantic_id_files import read_semantic_ids
+from beamwise.tokenization.title_tokenizer import TEXT_FOLDER
 from beamwise.training.config import DataConfig, RunConfig
 from beamwise.training.run import Run
 from beamwise.training.run_data import RunData
@@ -75,6 +76,7 @@ def open_foreign_model(
             missing weights, a vocabulary too small for the catalog, an item of the data without
             tokens, or a token with another meaning among an item's.
     """
+    _refuse_titles(config)
     backbone, vocabulary = open_huggingface(config.model)
     dataset = Dataset.load(config.data)
     catalog = _catalog(config, dataset.items["item_id"], vocabulary)
@@ -85,6 +87,21 @@ def open_foreign_model(
     return ForeignModel(
         Run(config.model, settings, catalog, data.items, backbone, config.data), data
     )
+
+
+def _refuse_titles(config: ForeignModelConfig) -> None:
+    """A language model reads a prompt and writes titles, which only a run describes.
+
+    Raises:
+        ValueError: If the catalog is one of titles.
+    """
+    tokenizer = config.catalog.parent / TOKENIZER_FOLDER / TEXT_FOLDER
+    if config.catalog.is_dir() and tokenizer.is_dir():
+        raise ValueError(
+            f"{config.catalog} holds titles, and a model given as a folder reads semantic IDs: a "
+            "language model of titles is opened as a run, which has its prompt; train one with "
+            f"backbone.name=pretrained and backbone.model={config.model}"
+        )
 
 
 def _catalog(config: ForeignModelConfig, item_ids: pl.Series, vocabulary: Vocabulary) -> Catalog:

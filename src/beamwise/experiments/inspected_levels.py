@@ -16,6 +16,7 @@ from beamwise.catalog import NUM_SPECIAL_TOKENS, Catalog
 from beamwise.decoding import SearchResult
 from beamwise.decoding.levels import Prefixes
 from beamwise.experiments.beam_trace import TracedLevel
+from beamwise.experiments.prefix_texts import PrefixTexts
 from beamwise.report.inspection import (
     InspectedItem,
     InspectedLevel,
@@ -28,6 +29,7 @@ from beamwise.report.inspection import (
 EXAMPLES = 3
 """Items that are named below a prefix."""
 SURVIVE = ("kept", "returned")
+ENDS = ("returned", "outscored")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +56,18 @@ class LevelDescriber:
     """Describes the levels of one user's beam."""
 
     def __init__(
-        self, catalog: Catalog, titles: pl.Series, traced: Sequence[TracedLevel], found: Found
+        self,
+        catalog: Catalog,
+        titles: pl.Series,
+        traced: Sequence[TracedLevel],
+        found: Found,
+        texts: PrefixTexts | None = None,
     ) -> None:
         self._catalog = catalog
         self._titles = titles
         self._traced = traced
         self._found = found
+        self._texts = texts
         self._codebook_size = codebook_size_of(catalog)
         self._scored = _scored_by_level(catalog, traced, found.beam)
 
@@ -68,22 +76,51 @@ class LevelDescriber:
         ids, titles = self._catalog.item_ids, self._titles
         return tuple(InspectedItem(ids[index], titles[index]) for index in indices)
 
-    def level(self, index: int, width: int, num_lost: int) -> InspectedLevel:
-        """One level; of its lost prefixes the best `num_lost` and all that matter."""
-        scored = self._scored[index]
+    def _parted(
+        self, scored: Sequence[_Scored], num_lost: int
+    ) -> tuple[list[_Scored], list[_Scored]]:
+        """Those that go on or are returned, and of the others those to name."""
         survivors = [each for each in scored if each.state in SURVIVE]
         lost = [each for each in scored if each.state not in SURVIVE]
         matter = self._ranks_below.keys() | set(self._target_path)
         named = lost[:num_lost] + [each for each in lost[num_lost:] if each.node in matter]
+        return survivors, named
+
+    def level(self, index: int, width: int, num_lost: int) -> InspectedLevel:
+        """One level; of its lost prefixes the best `num_lost` and all that matter."""
+        scored = self._scored[index]
+        survivors, named = self._parted(scored, num_lost)
         return InspectedLevel(
             number=index + 1,
+            until=index + 1,
+            is_end=False,
             width=width,
             num_expanded=1 if index == 0 else len(self._traced[index - 1].kept.nodes),
             num_candidates=len(scored),
-            num_lost=len(lost),
+            num_lost=len(scored) - len(survivors),
             survivors=tuple(self._prefix(index, each) for each in survivors),
             lost=tuple(self._prefix(index, each) for each in named),
             target=self._target_at(index),
+        )
+
+    def the_end(self, indices: Sequence[int], num_lost: int) -> InspectedLevel | None:
+        """The items that ended on some of the levels, as a level of their own; None without any."""
+        ended = [each for index in indices for each in self._scored[index] if each.state in ENDS]
+        if not ended:
+            return None
+        survivors, named = self._parted(sorted(ended, key=lambda each: each.rank), num_lost)
+        last = len(self._target_path) - 1
+        return InspectedLevel(
+            number=len(self._traced),
+            until=len(self._traced),
+            is_end=True,
+            width=len(survivors),
+            num_expanded=len(ended),
+            num_candidates=len(ended),
+            num_lost=len(ended) - len(survivors),
+            survivors=tuple(self._prefix(self._length(each) - 1, each) for each in survivors),
+            lost=tuple(self._prefix(self._length(each) - 1, each) for each in named),
+            target=self._target_at(last) if last in indices else None,
         )
 
     def results(self) -> tuple[InspectedResult, ...]:
@@ -120,6 +157,7 @@ class LevelDescriber:
             parent=0 if index == 0 else int(catalog.leaf_nodes[leaf, index - 1]),
             tokens=tokens,
             codes=self._codes(tokens),
+            text=None if self._texts is None else self._texts.of(node),
             log_prob=scored.log_prob,
             rank=scored.rank,
             state=scored.state,
@@ -128,6 +166,11 @@ class LevelDescriber:
             exact_ranks=tuple(self._ranks_below.get(node, ())),
             is_target=node in self._target_path,
         )
+
+    def _length(self, item: _Scored) -> int:
+        """Tokens of a whole item."""
+        leaf = self._catalog.leaf_start[item.node]
+        return int((self._catalog.leaf_tokens[leaf] >= 0).sum())
 
     def _codes(self, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
         size = self._codebook_size

@@ -17,18 +17,24 @@ from beamwise.backbones.base import Backbone
 from beamwise.config import Config
 from beamwise.decoding import beam_search, exact_search, node_log_probs
 from beamwise.decoding.request import SearchRequest, widths_by_level
+from beamwise.decoding.runs import follows_runs
 from beamwise.evaluation.evaluation import BeamWidth
+from beamwise.evaluation.survival_counts import num_prefixes_scored
 from beamwise.evaluation.survival_targets import target_places
 from beamwise.evaluation.survival_tree import ScoredTree
 from beamwise.experiments.beam_trace import path_log_probs, trace_beam
 from beamwise.experiments.evaluate_run import data_of, part_of
 from beamwise.experiments.inspected_levels import Found, LevelDescriber, codebook_size_of
+from beamwise.experiments.inspected_steps import levels_as_they_are, levels_with_a_choice
+from beamwise.experiments.prefix_texts import PrefixTexts
 from beamwise.report.inspection import Inspection
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
-NODES_RANKED = 2**18
-"""Prefixes of the largest catalog that is ranked whole to say where the target stands in it."""
+MOST_OPERATIONS = 1e13
+"""Multiplications, about a weight for each prefix, of the largest ranking of the whole catalog that
+says where the target stands in it: some minutes of one core for a language model, and every catalog
+of up to 2**18 prefixes for a small one."""
 MAX_PREFIXES = 2**15
 """Prefixes that exact search may score: one user is worth more than one of an evaluation."""
 
@@ -172,7 +178,15 @@ def _follow(run: Run, question: Question, config: InspectionConfig) -> Inspectio
     if question.target is not None:
         followed = torch.cat((followed, followed.new_tensor([question.target])))
     found = Found(beam, best, question.target, path_log_probs(request, followed))
-    describer = LevelDescriber(catalog, run.items["title"], traced, found)
+    texts = PrefixTexts.of_run(run)
+    describer = LevelDescriber(catalog, run.items["title"], traced, found, texts)
+    folds, num_lost = follows_runs(catalog), config.num_lost
+    levels = (
+        levels_with_a_choice(describer, catalog, traced, widths, num_lost)
+        if folds
+        else levels_as_they_are(describer, widths, len(traced), num_lost)
+    )
+    weights = sum(each.numel() for each in run.backbone.parameters())
     is_retired = (
         question.target is not None
         and catalog.retired is not None
@@ -193,21 +207,22 @@ def _follow(run: Run, question: Question, config: InspectionConfig) -> Inspectio
         mask=mask,
         num_items=catalog.num_items,
         num_levels=catalog.num_levels,
-        codebook_size=codebook_size_of(catalog),
-        levels=tuple(
-            describer.level(index, widths[index], config.num_lost) for index in range(len(traced))
-        ),
+        level_name="token" if folds or texts is not None else "level",
+        codebook_size=None if texts is not None else codebook_size_of(catalog),
+        levels=levels,
         results=describer.results(),
         beam_exact=bool(beam.exact[0]),
         exact_proved=bool(best.exact[0]),
-        target_rank=None if is_retired else _rank_of_target(request, question.target),
+        target_rank=None if is_retired else _rank_of_target(request, question.target, weights),
     )
 
 
-def _rank_of_target(request: SearchRequest, target: int | None) -> int | None:
-    """The target's place among all leaves; None where it has no probability."""
+def _rank_of_target(request: SearchRequest, target: int | None, weights: int) -> int | None:
+    """The target's place among all leaves; None where it has no probability, or takes too long."""
     catalog = request.catalog
-    if target is None or catalog.num_nodes > NODES_RANKED:
+    if target is None:
+        return None
+    if weights * num_prefixes_scored(catalog, request.mask) > MOST_OPERATIONS:
         return None
     scores = node_log_probs(request.backbone, request.histories, catalog, request.mask)
     leaf = catalog.leaf_of_item[[target]].long()

@@ -28,6 +28,8 @@ class InspectedPrefix:
     tokens: tuple[int, ...]
     codes: tuple[int, ...] | None
     """Of the tokens but an end token; None where tokens are no codes."""
+    text: str | None
+    """What is written so far and by the forced tokens that follow, where items are titles."""
     log_prob: float
     """Of all its tokens, in nats."""
     rank: int
@@ -71,6 +73,11 @@ class InspectedLevel:
 
     number: int
     """From 1; tokens of its prefixes."""
+    until: int
+    """Tokens before the next step: where it is more than `number`, those in between are forced."""
+    is_end: bool
+    """Not a step, but the items whose last tokens were forced, so that no step has them. They are
+    of up to `number` tokens."""
     width: int
     """Places for prefixes that go on."""
     num_expanded: int
@@ -126,9 +133,13 @@ class Inspection:
     mask: str
     num_items: int
     num_levels: int
+    level_name: str
+    """What a number of `levels` counts: "level", or "token" where most of them are forced or items
+    are titles."""
     codebook_size: int | None
     """Where token = 2 + level * codebook_size + code, levels from 0; None where not."""
     levels: tuple[InspectedLevel, ...]
+    """Where most tokens are forced, those alone at which something had a choice."""
     results: tuple[InspectedResult, ...]
     """Of both searches, most probable first."""
     beam_exact: bool

@@ -9,10 +9,13 @@ from math import exp
 from beamwise.report.inspection import InspectedLevel, InspectedPrefix, InspectedResult, Inspection
 from beamwise.report.inspection_style import STYLE_SHEET
 from beamwise.report.inspection_text import (
+    ending,
+    is_whole,
     level_title,
     prefix_label,
     ranks_label,
     results_note,
+    search_facts,
     shortened,
     target_line,
     verdict,
@@ -23,6 +26,8 @@ COLUMN_GAP, HEAD, DIVIDER = 60, 100, 34
 """Pixels; DIVIDER is the line between what lived and what was lost."""
 MOST_SURVIVORS = 40
 """Cards of survivors in a column, the best; those that matter come on top of that."""
+TEXT_SHOWN = 42
+"""Characters of a title's beginning on a card, the last."""
 NAMES_SHOWN = 2
 """Items named on a card; what does not fit is shown where the pointer rests."""
 
@@ -40,7 +45,8 @@ def inspection_page(inspection: Inspection) -> str:
         f"<title>{escape(title)}</title><style>{STYLE_SHEET}</style></head><body>"
         f"<h1>{escape(title)}</h1>{_facts(inspection)}"
         f'<section class="verdict">{sentences}</section>'
-        f"<h2>The beam, level by level</h2>{_legend(inspection)}{_beam(inspection)}"
+        f"<h2>The beam, {inspection.level_name} by {inspection.level_name}</h2>"
+        f"{_legend(inspection)}{_beam(inspection)}"
         f"<h2>What the beam and exact search return</h2>{_results(inspection)}"
         "</body></html>\n"
     )
@@ -56,7 +62,7 @@ def _title(inspection: Inspection) -> str:
 def _facts(inspection: Inspection) -> str:
     read = [escape(item.title or item.item_id) for item in inspection.history]
     unread = f" ({inspection.num_unread:,} older ones unread)" if inspection.num_unread else ""
-    facts = {"search": _search(inspection)}
+    facts = {"search": _search(inspection), **search_facts(inspection)}
     if inspection.target is not None:
         name = inspection.target.title or ""
         facts["target"] = escape(f"{inspection.target.item_id} {name}".strip())
@@ -71,11 +77,9 @@ def _facts(inspection: Inspection) -> str:
 
 
 def _search(inspection: Inspection) -> str:
-    size = inspection.codebook_size
-    codes = "" if size is None else f"; token = 2 + level * {size} + code, levels from 0"
     return (
         f"beam of {inspection.beam_width}, top {inspection.top_k}, mask {inspection.mask} the "
-        f"softmax; {inspection.num_items:,} items of up to {inspection.num_levels} tokens{codes}"
+        f"softmax; {inspection.num_items:,} items of up to {inspection.num_levels} tokens"
     )
 
 
@@ -90,7 +94,7 @@ def _legend(inspection: Inspection) -> str:
     if inspection.target is not None:
         swatches += '<span><i class="card kept target"></i>leads to the target</span>'
     swatches += f'<span><b class="best">★</b> leads to the exact top {inspection.top_k}</span>'
-    swatches += "<span>the bar is the probability beside the level's best</span>"
+    swatches += "<span>the bar is the probability beside the column's best</span>"
     return f'<p class="legend">{swatches}</p>'
 
 
@@ -101,7 +105,7 @@ def _beam(inspection: Inspection) -> str:
     height = 0
     for column, level in enumerate(inspection.levels):
         left = column * (CARD_WIDTH + COLUMN_GAP)
-        cards.append(_head(level, inspection.num_levels, left))
+        cards.append(_head(level, inspection, left))
         top = HEAD
         shown = _shown(level.survivors)
         best = max((each.log_prob for each in (*level.survivors, *level.lost)), default=0.0)
@@ -133,8 +137,8 @@ def _shown(survivors: Sequence[InspectedPrefix]) -> list[InspectedPrefix]:
     ]
 
 
-def _head(level: InspectedLevel, num_levels: int, left: int) -> str:
-    title, _, counts = level_title(level, num_levels).partition(": ")
+def _head(level: InspectedLevel, inspection: Inspection, left: int) -> str:
+    title, _, counts = level_title(level, inspection).partition(": ")
     target = "" if level.target is None else f"<br>{escape(target_line(level.target))}"
     return (
         f'<div class="head" style="left:{left}px;width:{CARD_WIDTH}px"><b>{title}</b> '
@@ -158,17 +162,21 @@ def _card(prefix: InspectedPrefix, best: float, left: int, top: int) -> str:
     ranks = f"exact ranks {ranks_label(prefix.exact_ranks)}; " if prefix.exact_ranks else ""
     count = f"{prefix.num_items:,} item{'s' if prefix.num_items > 1 else ''}"
     names = [item.title or item.item_id for item in prefix.examples]
-    lines = "".join(f"<div>{escape(name)}</div>" for name in names[:NAMES_SHOWN])
+    label, text, shown = prefix_label(prefix), "", names[:NAMES_SHOWN]
+    if prefix.text is not None:  # on a line of its own, in place of an item
+        label, text = "", f"<div><b>{escape(ending(label, TEXT_SHOWN))}</b></div>"
+        shown = [] if is_whole(prefix) else shown[:1]
+    lines = text + "".join(f"<div>{escape(name)}</div>" for name in shown)
     hint = (
         f"{prefix.state}; token {prefix.tokens[-1]}; probability {exp(prefix.log_prob):.2%}; "
-        f"{count}; {ranks}{' | '.join(names)}"
+        f"{count}; {ranks}{' | '.join([*filter(None, [prefix.text]), *names])}"
     )
     return (
         f'<div class="{classes}" style="left:{left}px;top:{top}px;width:{CARD_WIDTH}px;'
         f'height:{CARD_HEIGHT}px" title="{escape(hint)}">'
         f'<div class="bar" style="width:{100 * exp(prefix.log_prob - best):.1f}%"></div>'
         f'<div class="line"><span class="rank">{prefix.rank:,}</span>'
-        f"<code>{escape(prefix_label(prefix))}</code>"
+        f"<code>{escape(label)}</code>"
         f'<span class="score">{star}{prefix.log_prob:.3f} <small>{count}</small></span></div>'
         f'<div class="names">{lines}</div></div>'
     )
@@ -194,11 +202,11 @@ def _lines(inspection: Inspection, places: Places) -> Iterator[str]:
 def _results(inspection: Inspection) -> str:
     names = ("beam", "exact", "item", "title", "log-prob.", "probability", "")
     header = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join(_result(result, inspection.top_k) for result in inspection.results)
+    rows = "".join(_result(result, inspection) for result in inspection.results)
     return f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _result(result: InspectedResult, top_k: int) -> str:
+def _result(result: InspectedResult, inspection: Inspection) -> str:
     kinds = ["target"] if result.is_target else []
     kinds += ["lost"] if result.beam_rank is None else []
     kinds += ["extra"] if result.exact_rank is None else []
@@ -206,5 +214,6 @@ def _result(result: InspectedResult, top_k: int) -> str:
     return (
         f'<tr class="{" ".join(kinds)}">{ranks}<td>{escape(result.item_id)}</td>'
         f"<td>{escape(shortened(result.title or '', 90))}</td><td>{result.log_prob:.3f}</td>"
-        f"<td>{exp(result.log_prob):.2%}</td><td>{escape(results_note(result, top_k))}</td></tr>"
+        f"<td>{exp(result.log_prob):.2%}</td>"
+        f"<td>{escape(results_note(result, inspection))}</td></tr>"
     )

@@ -41,6 +41,7 @@ dt { color: var(--soft); } dd { margin: 0; } ol { margin: 4px 0; }
 .rank { color: var(--soft); min-width: 22px; } .score { margin-left: auto; white-space: nowrap; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-weight: 600;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.names b { color: var(--text); font-size: 12px; }
 .score small { color: var(--soft); display: inline-block; min-width: 52px; text-align: right; }
 .names { position: relative; line-height: 1.3; font-size: 11px; color: var(--soft); }
 .names div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }

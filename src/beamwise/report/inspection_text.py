@@ -18,11 +18,18 @@ RANKS_SHOWN = 4
 
 
 def prefix_label(prefix: InspectedPrefix) -> str:
-    """The codes of a prefix, or its tokens where they are no codes."""
+    """The text or the codes of a prefix, or its tokens where they are neither."""
+    if prefix.text is not None:
+        return prefix.text
     if prefix.codes is None:
         return " ".join(map(str, prefix.tokens))
     end = ["end"] * (len(prefix.tokens) - len(prefix.codes))
     return " ".join([*map(str, prefix.codes), *end])
+
+
+def is_whole(prefix: InspectedPrefix) -> bool:
+    """Whether the label of a prefix is the title of the only item below it."""
+    return prefix.num_items == 1 and prefix.text == prefix.examples[0].title
 
 
 def ranks_label(ranks: Sequence[int]) -> str:
@@ -33,8 +40,13 @@ def ranks_label(ranks: Sequence[int]) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters."""
+    """At most so many characters, the first."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def ending(text: str, most: int) -> str:
+    """At most so many characters, the last: of a long prefix, what a step added."""
+    return text if len(text) <= most else f"…{text[1 - most :].lstrip()}"
 
 
 def leads_to(prefix: InspectedPrefix, most: int) -> str:
@@ -50,13 +62,38 @@ def ordinal(number: int) -> str:
     return f"{number:,}{ending or 'th'}"
 
 
-def level_title(level: InspectedLevel, num_levels: int) -> str:
+def level_title(level: InspectedLevel, inspection: Inspection) -> str:
     """What a step of the beam did."""
+    if level.is_end:
+        return (
+            f"whole items: {level.num_candidates:,} reached by forced tokens, "
+            f"{len(level.survivors):,} returned, {level.num_lost:,} lost"
+        )
+    name = f"{inspection.level_name} {level.number}"
+    if inspection.level_name == "level":
+        name = f"{name} of {inspection.num_levels}"
     return (
-        f"level {level.number} of {num_levels}: {_count(level.num_expanded, 'prefix', 'prefixes')} "
+        f"{name}: {_count(level.num_expanded, 'prefix', 'prefixes')} "
         f"expanded, {level.num_candidates:,} scored, {len(level.survivors):,} kept, "
-        f"{level.num_lost:,} lost"
+        f"{level.num_lost:,} lost{_forced(level)}"
     )
+
+
+def _forced(level: InspectedLevel) -> str:
+    """Which tokens after those of a step are forced."""
+    first, last = level.number + 1, level.until
+    if first > last:
+        return ""
+    return f"; token {first} is forced" if first == last else f"; {first} to {last} are forced"
+
+
+def search_facts(inspection: Inspection) -> dict[str, str]:
+    """What the numbers of a search stand for, where that is to be said."""
+    if inspection.codebook_size is not None:
+        return {"tokens": f"2 + level * {inspection.codebook_size} + code, levels from 0"}
+    if inspection.level_name == "level":
+        return {}
+    return {"steps": "tokens where a prefix has a choice; forced ones are read with the one before"}
 
 
 def target_line(target: TargetAtLevel) -> str:
@@ -72,15 +109,15 @@ def target_line(target: TargetAtLevel) -> str:
     return f"target {states[target.state]} {ordinal(target.rank)}{_against(target.margin)}"
 
 
-def results_note(result: InspectedResult, top_k: int) -> str:
+def results_note(result: InspectedResult, inspection: Inspection) -> str:
     """What is to be said of an item that a search returns."""
     notes = ["target"] if result.is_target else []
     if result.lost_at is not None:
-        notes.append(f"the beam lost it at level {result.lost_at}")
+        notes.append(f"the beam lost it at {inspection.level_name} {result.lost_at}")
     elif result.beam_rank is None:
         notes.append("not returned by the beam")
     if result.exact_rank is None:
-        notes.append(f"not among the best {top_k}")
+        notes.append(f"not among the best {inspection.top_k}")
     return ", ".join(notes)
 
 
@@ -108,8 +145,8 @@ def _on_the_target(inspection: Inspection) -> list[str]:
     margin = _against(lost.target.margin)
     if lost.target.state == "pruned":
         begin = (
-            f"The beam lost the target, {name}, at level {lost.number}: its prefix is the "
-            f"{ordinal(lost.target.rank)} of those scored{margin}."
+            f"The beam lost the target, {name}, at {inspection.level_name} {lost.number}: its "
+            f"prefix is the {ordinal(lost.target.rank)} of those scored{margin}."
         )
     else:
         begin = (
@@ -140,7 +177,8 @@ def _on_the_beam(inspection: Inspection) -> list[str]:
         proof = " and proved it by itself" if inspection.beam_exact else ""
         return [*sentences, f"The beam returns all of the exact top {len(best)}{proof}."]
     levels = Counter(result.lost_at for result in lost if result.lost_at is not None)
-    where = ", ".join(f"{count} at level {level}" for level, count in sorted(levels.items()))
+    level_name = inspection.level_name
+    where = ", ".join(f"{count} at {level_name} {level}" for level, count in sorted(levels.items()))
     kept = len(best) - len(lost)
     return [
         *sentences,

@@ -98,7 +98,7 @@ def _card(name: str, survival: Survival) -> str:
     numbers = {
         f"recall@{k}, beam of {beam.width}": f"{beam.mean(f'recall@{k}'):.4f}",
         f"recall@{k}, exact": f"{survival.exact[f'recall@{k}']:.4f}",
-        f"true best {k} returned": percent(beam.retention()[-1]),
+        f"true best {k} returned": percent(beam.retention),
         "advised width": "exact" if advice.width is None else str(advice.width),
     }
     shown = "".join(

@@ -47,23 +47,28 @@ def _say(axes: Axes, why: str) -> None:
 
 
 def _levels(axes: Axes, survivals: Survivals, last: str) -> None:
-    most = max(each.num_levels for each in survivals.values())
-    ticks = list(range(1, most + 1)) if most <= 8 else list(range(1, most + 1, most // 6))
-    if ticks[-1] != most:
-        ticks.append(most)
-    axes.set_xticks(ticks, [last if level == most else str(level) for level in ticks])
-    axes.set_xlabel("after level")
+    longest = max(survivals.values(), key=lambda each: len(each.told_levels))
+    names = [*(level.name for level in longest.told_levels[:-1]), last]
+    places = list(range(1, len(names) + 1))
+    shown = places if len(names) <= 8 else [*places[: -1 : 1 + len(names) // 8], places[-1]]
+    axes.set_xticks(shown, [names[place - 1] for place in shown])
+    axes.set_xlabel(f"after {_level_name(survivals)}")
     _grid(axes)
+
+
+def _level_name(survivals: Survivals) -> str:
+    names = {each.level_name for each in survivals.values()}
+    return " or ".join(sorted(names))
 
 
 def _prefix_recall(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     for name, survival in survivals.items():
-        beam = survival.beam
-        levels = range(1, survival.num_levels + 1)
-        kept = [100 * share for share in beam.shares(beam.kept_targets)]
+        told = survival.told_levels
+        levels = range(1, len(told) + 1)
+        kept = [100 * share for share in survival.prefix_recall(survival.beam)]
         axes.plot(levels, kept, color=colours[name], marker="o", markersize=4)
         true = {each.level: each.within * each.targets for each in survival.levels()}
-        within = [100 * true.get(level, float("nan")) / survival.users for level in levels]
+        within = [100 * true.get(each.number, float("nan")) / survival.users for each in told]
         axes.plot(levels, within, color=colours[name], linestyle="dashed", linewidth=1.2)
     axes.set_ylabel("targets (%)")
     axes.set_ylim(bottom=0)
@@ -74,13 +79,13 @@ def _prefix_recall(axes: Axes, survivals: Survivals, colours: Colours) -> None:
 def _retention(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     next_widths: set[int] = set()
     for name, survival in survivals.items():
-        levels = range(survival.num_levels + 1)
-        kept = [100.0, *(100 * share for share in survival.beam.retention())]
+        levels = range(len(survival.told_levels) + 1)
+        kept = [100.0, *(100 * share for share in survival.retention(survival.beam))]
         axes.plot(levels, kept, color=colours[name], marker="o", markersize=4)
         wider = [w for w in survival.widths if w.width > survival.config.beam_width]
         if wider:
             next_widths.add(wider[0].width)
-            kept = [100.0, *(100 * share for share in wider[0].retention())]
+            kept = [100.0, *(100 * share for share in survival.retention(wider[0]))]
             axes.plot(levels, kept, color=colours[name], linestyle="dashed", linewidth=1.2)
     config = next(iter(survivals.values())).config
     entries: dict[str, Dash] = {f"beam of {config.beam_width}": "solid"}
@@ -95,24 +100,21 @@ def _retention(axes: Axes, survivals: Survivals, colours: Colours) -> None:
 def _fates(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     """Where the targets were lost: bars by level, pruned at the foot."""
     names = list(survivals)
-    if not any(sum(lost) for each in survivals.values() for lost in _lost(each)):
+    if not any(_num_lost(each) for each in survivals.values()):
         _say(axes, "No target was lost.")
         return
     wide = 0.8 / len(names)
     for place, name in enumerate(names):
         survival = survivals[name]
-        users, beam = survival.users, survival.beam
-        at = [
-            level + (place - (len(names) - 1) / 2) * wide
-            for level in range(1, survival.num_levels + 1)
-        ]
-        pruned = [100 * count / users for count in beam.pruned_at]
-        out = [100 * count / users for count in beam.outscored_at]
+        users, lost = survival.users, survival.by_level(survival.beam)
+        at = [level + (place - (len(names) - 1) / 2) * wide for level in range(1, len(lost) + 1)]
+        pruned = [100 * each.pruned / users for each in lost]
+        out = [100 * each.outscored / users for each in lost]
         axes.bar(at, pruned, wide * 0.92, color=colours[name])
         axes.bar(at, out, wide * 0.92, bottom=pruned, color=colours[name], alpha=0.4)
     axes.set_ylabel("targets lost (%)")
     _levels(axes, survivals, "results")
-    axes.set_xlabel("lost at level")
+    axes.set_xlabel(f"lost at {_level_name(survivals)}")
     from matplotlib.patches import Patch
 
     axes.legend(
@@ -125,8 +127,8 @@ def _fates(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     )
 
 
-def _lost(survival: Survival) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return survival.beam.pruned_at, survival.beam.outscored_at
+def _num_lost(survival: Survival) -> int:
+    return sum(survival.beam.pruned_at) + sum(survival.beam.outscored_at)
 
 
 def _margins(axes: Axes, survivals: Survivals, colours: Colours) -> None:
@@ -138,8 +140,10 @@ def _margins(axes: Axes, survivals: Survivals, colours: Colours) -> None:
     wide = 0.8 / len(names)
     axes.axhline(0, color=NEUTRAL, linewidth=1)
     for place, name in enumerate(names):
+        told = survivals[name].told_levels
+        at = {level.number: index for index, level in enumerate(told, start=1)}
         boxes = [
-            _box(each.level + (place - (len(names) - 1) / 2) * wide, each.margin)
+            _box(at[each.level] + (place - (len(names) - 1) / 2) * wide, each.margin)
             for each in survivals[name].levels()
             if each.margin is not None
         ]
@@ -161,7 +165,7 @@ def _margins(axes: Axes, survivals: Survivals, colours: Colours) -> None:
             patch.set_facecolor(colours[name] + "55")
     axes.set_ylabel("margin of the target's prefix (nats)")
     _levels(axes, survivals, "results")
-    axes.set_xlabel("level")
+    axes.set_xlabel(_level_name(survivals))
 
 
 def _box(at: float, margin: Mapping[str, float]) -> tuple[float, dict[str, float]]:
@@ -232,7 +236,7 @@ def _proofs(axes: Axes, survivals: Survivals, colours: Colours) -> None:
         widths = [w.width for w in survival.wide_enough]
         drawn |= set(widths)
         exact = [100 * w.exact / survival.users for w in survival.wide_enough]
-        kept = [100 * w.retention()[-1] for w in survival.wide_enough]
+        kept = [100 * w.retention for w in survival.wide_enough]
         axes.plot(widths, kept, color=colours[name], marker="o", markersize=4)
         axes.plot(widths, exact, color=colours[name], linestyle="dashed", linewidth=1.2)
     k = next(iter(survivals.values())).config.top_k

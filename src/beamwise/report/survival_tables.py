@@ -10,7 +10,7 @@ from beamwise.evaluation.survival_figures import Survival
 
 ABSENT = "-"
 MOST_LEVELS = 12
-"""Rows of a table by level; titles have many more levels, and at most of them nothing is lost."""
+"""Rows of a table by level; long titles have more, and at most of them nothing is lost."""
 
 
 class Table(NamedTuple):
@@ -41,14 +41,14 @@ def width_table(survivals: Mapping[str, Survival]) -> Table:
             values = (_four(counts.mean(metric)) for metric in metrics)
             shares = (ABSENT, ABSENT)
             if survival.is_wide_enough(counts):
-                shares = (_percent(counts.retention()[-1]), _percent(counts.exact / survival.users))
+                shares = (_percent(counts.retention), _percent(counts.exact / survival.users))
             rows.append((name, _width(survival, counts), *values, *shares, _time(time)))
         exact = (_four(survival.exact.get(metric)) for metric in metrics)
         time = survival.times.get("exact")
         rows.append((name, "exact", *exact, "100.0 %", "100.0 %", _time(time)))
     note = (
-        "By semantic ID. Recall and NDCG come from all users, times from real searches of a sample "
-        f"on this machine. * is the beam that the report is about. {_below(k)}"
+        f"By {_counted(survivals)}. Recall and NDCG come from all users, times from real searches "
+        f"of a sample on this machine. * is the beam that the report is about. {_below(k)}"
     )
     return Table("By beam width", header, rows, note)
 
@@ -91,10 +91,10 @@ def outcome_table(survivals: Mapping[str, Survival]) -> Table:
 def level_table(name: str, survival: Survival) -> Table:
     """Prefix recall, ranks, margins, retention and losses of one model, level by level."""
     beam = survival.beam
-    recall, retention = beam.shares(beam.kept_targets), beam.retention()
+    recall, retention = survival.prefix_recall(beam), survival.retention(beam)
     figures = {each.level: each for each in survival.levels()}
     header = (
-        "level",
+        survival.level_name,
         "prefix recall",
         "median rank",
         "places",
@@ -105,22 +105,24 @@ def level_table(name: str, survival: Survival) -> Table:
         "out-scored here",
     )
     rows = []
+    lost = survival.by_level(beam)
     shown = _levels_shown(survival)
-    for level in shown:
-        place = figures.get(level)
+    for index in shown:
+        level = survival.told_levels[index]
+        place = figures.get(level.number)
         margin = None if place is None else place.margin
         spread = ABSENT if margin is None else " / ".join(f"{margin[q]:.2f}" for q in _SPREAD)
         rows.append(
             (
-                f"{level}",
-                _percent(recall[level - 1]),
+                level.name,
+                _percent(recall[index]),
                 ABSENT if place is None else f"{place.rank['q50']:,.0f}",
                 ABSENT if place is None else f"{place.places}",
                 spread,
                 ABSENT if margin is None else f"{margin['mean']:.2f}",
-                _percent(retention[level - 1]),
-                f"{beam.pruned_at[level - 1]:,}",
-                f"{beam.outscored_at[level - 1]:,}",
+                _percent(retention[index]),
+                f"{lost[index].pruned:,}",
+                f"{lost[index].outscored:,}",
             )
         )
     note = (
@@ -128,25 +130,37 @@ def level_table(name: str, survival: Survival) -> Table:
         "the last level among all items. The margin is to the last that has a place: below 0 the "
         "target's prefix has none."
     )
-    if len(shown) < survival.num_levels:
+    word = survival.level_name
+    if word == "token":
         note += (
-            f" Shown of {survival.num_levels} levels are the first, the last, and those at which "
-            "most was lost."
+            f" Of up to {survival.num_levels} tokens, those are told of at which a beam has a "
+            "choice; forced ones belong to the token before them."
+        )
+    if len(shown) < len(survival.told_levels):
+        note += (
+            f" Shown of {len(survival.told_levels)} {word}s are the first, the last, and those at "
+            "which most was lost."
         )
     return Table(
-        f"{name}: beam of {survival.config.beam_width}, level by level", header, rows, note
+        f"{name}: beam of {survival.config.beam_width}, {word} by {word}", header, rows, note
     )
 
 
+def _counted(survivals: Mapping[str, Survival]) -> str:
+    """What a hit is."""
+    names = {each.level_name for each in survivals.values()}
+    kinds = {"level": "semantic ID", "token": "title"}
+    return " or ".join(kind for name, kind in kinds.items() if name in names)
+
+
 def _levels_shown(survival: Survival) -> list[int]:
-    """All levels; of many the first, the last, and those at which most targets were lost."""
-    last = survival.num_levels
-    if last <= MOST_LEVELS:
-        return list(range(1, last + 1))
-    beam = survival.beam
-    lost = [p + o for p, o in zip(beam.pruned_at, beam.outscored_at, strict=True)]
-    inner = sorted(range(2, last), key=lambda level: -lost[level - 1])
-    return sorted([1, last, *(level for level in inner[: MOST_LEVELS - 2] if lost[level - 1])])
+    """Places of all levels; of many the first, the last, and those where most targets were lost."""
+    last = len(survival.told_levels) - 1
+    if last < MOST_LEVELS:
+        return list(range(last + 1))
+    lost = [each.pruned + each.outscored for each in survival.by_level(survival.beam)]
+    inner = sorted(range(1, last), key=lambda place: -lost[place])
+    return sorted([0, last, *(place for place in inner[: MOST_LEVELS - 2] if lost[place])])
 
 
 _SPREAD = ("q5", "q50", "q95")

@@ -14,6 +14,8 @@ SMALL = 0.1
 """Share of the misses below which pruning is not the first thing to mend."""
 MANY = 20
 """The same where shares of several widths stand beside each other."""
+MOST_NAMED = 6
+"""Levels that a sentence names."""
 
 
 class Finding(NamedTuple):
@@ -137,33 +139,41 @@ def _advised_width(survival: Survival) -> str:
 
 
 def _retention(survival: Survival) -> Finding:
-    k, kept = survival.config.top_k, survival.beam.retention()
-    steps = ", ".join(f"{percent(share)} after level {i}" for i, share in enumerate(kept[:-1], 1))
+    k, kept, word = survival.config.top_k, survival.retention(survival.beam), survival.level_name
+    told = survival.told_levels
+    drops = [before - after for before, after in zip([1.0, *kept], kept, strict=False)]
+    named = range(len(kept) - 1)
+    if len(named) > MOST_NAMED:  # those at which most was lost
+        named = sorted(sorted(named, key=lambda place: -drops[place])[:MOST_NAMED])
+    steps = ", ".join(f"{percent(kept[i])} after {word} {told[i].name}" for i in named)
     text = (
         f"Of each user's true best {k} items, {steps + ', and ' if steps else ''}"
         f"{percent(kept[-1])} at the end are still there."
     )
-    drops = [before - after for before, after in zip([1.0, *kept], kept, strict=False)]
     worst = max(range(len(drops)), key=drops.__getitem__)
     if drops[worst] < 0.02:
         return Finding("What the beam keeps of the best items", text, "")
     return Finding(
         "What the beam keeps of the best items",
         text,
-        f"Most are lost at level {worst + 1}: widen that level first, or train with an objective "
+        f"Most are lost at {word} {told[worst].name}: widen that first, or train with an objective "
         "that looks at prefixes (apao-pointwise, apao-pairwise, bear, prefix-survival).",
     )
 
 
 def _levels(survival: Survival) -> Finding | None:
-    beam = survival.beam
-    lost = [p + o for p, o in zip(beam.pruned_at, beam.outscored_at, strict=True)]
+    by_level, told, word = (
+        survival.by_level(survival.beam),
+        survival.told_levels,
+        survival.level_name,
+    )
+    lost = [each.pruned + each.outscored for each in by_level]
     if sum(lost) < FEW:
         return None
     worst = max(range(len(lost)), key=lost.__getitem__)
-    level = next((each for each in survival.levels() if each.level == worst + 1), None)
+    level = next((each for each in survival.levels() if each.level == told[worst].number), None)
     text = (
-        f"{percent(lost[worst] / sum(lost))} of all losses happen at level {worst + 1} of "
+        f"{percent(lost[worst] / sum(lost))} of all losses happen at {word} {told[worst].name} of "
         f"{survival.num_levels}"
     )
     if level is not None:
@@ -172,10 +182,11 @@ def _levels(survival: Survival) -> Finding | None:
         )
         if level.margin is not None:
             text += f" and lies {_above(level.margin['q50'])} the last of them"
-    pruned = max(range(len(lost)), key=beam.pruned_at.__getitem__)
-    if sum(beam.pruned_at) >= FEW:
-        share = percent(beam.pruned_at[pruned] / sum(beam.pruned_at))
-        text += f". Of the pruned targets, {share} were lost at level {pruned + 1}"
+    pruned = [each.pruned for each in by_level]
+    most = max(range(len(pruned)), key=pruned.__getitem__)
+    if sum(pruned) >= FEW:
+        share = percent(pruned[most] / sum(pruned))
+        text += f". Of the pruned targets, {share} were lost at {word} {told[most].name}"
     return Finding("Where targets are lost", text + ".", "")
 
 

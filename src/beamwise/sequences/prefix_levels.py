@@ -100,6 +100,8 @@ def prefix_competition(
     last = torch.minimum(asked, known[..., None]) - 1
     nodes = nodes.gather(-1, last.clamp(min=0)).masked_fill(~exists, -1)
     counts = first_of_equals(nodes) & exists
+    if scaling == "none":
+        return counts, None
     total = _prefixes_of_length(catalog)[lengths]
     return counts, log_weights_of(catalog, nodes, counts, total, scaling)
 

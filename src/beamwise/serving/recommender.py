@@ -132,6 +132,11 @@ class Recommender:
         settings = self.run.config.evaluation
         own, _ = widths_by_level(settings.beam_width, None, self.catalog)
         width = [max(each, top_k) for each in own] if beam_width is None else beam_width
+        last = widths_by_level(width, None, self.catalog)[1]
+        if last < top_k:  # where items differ in length, a search may return more than it is wide
+            raise ValueError(
+                f"top_k must be in 1..{last}, the last beam_width, got {top_k}: widen the beam"
+            )
         backbone = cast(Backbone, self.run.backbone)
         return beam_search(backbone, histories, self.catalog, width, top_k, settings.mask, eligible)
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import PositiveInt, field_validator
 
-from beamwise._language_models import TINY, unreadable_model
+from beamwise._language_models import TINY, quiet_transformers, unreadable_model
 from beamwise.catalog import Catalog
 from beamwise.config import Config, read_config, write_config
 
@@ -229,7 +229,8 @@ def open_text_tokenizer(model: Path | str) -> Any:
     except ImportError:
         raise ValueError(TITLES_NEED) from None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except Exception as error:  # a damaged folder fails in as many ways as there are formats
         raise unreadable_model(str(model), "tokenizer", error) from None
     if not tokenizer.is_fast:

@@ -34,7 +34,8 @@ def mine(
 
     Leading tokens of the candidates are, at every level, exactly the beam's prefixes and leaves,
     less the target's own: `beam_width` of them where they pruned the target. Leaves are the
-    `beam_width` best that the search found.
+    `beam_width` best that the search found. On titles forced tokens are computed together, and with
+    the mask before the softmax an item that is decided is never computed, as in `beam_search`.
 
     Args:
         backbone: On the catalog's device; searched in evaluation mode, its own is restored.
@@ -113,9 +114,10 @@ def _has_none_below(catalog: Catalog, kept: _Mined) -> Bool[Tensor, " mined"]:
 
     What a beam keeps it has found below a prefix that it kept, so it is enough to look one up.
     """
-    nodes = catalog.leaf_nodes[kept.leaves].long()
-    last = kept.depths[:, None] - 1
-    own, above = (nodes.gather(1, place.clamp(min=0))[:, 0] for place in (last, last - 1))
+    last = kept.depths - 1
+    own, above = (
+        catalog.leaf_nodes[kept.leaves, place.clamp(min=0)].long() for place in (last, last - 1)
+    )
     first_of_row = kept.rows * catalog.num_nodes
     parents = (first_of_row + above)[kept.depths > 1]
     return ~torch.isin(first_of_row + own, parents)
@@ -125,10 +127,9 @@ def _on_path(
     catalog: Catalog, found: _Mined, target_leaves: Int64[Tensor, " batch"]
 ) -> Bool[Tensor, " mined"]:
     """Whether a prefix is one of the target's own."""
-    last = found.depths[:, None] - 1
+    last = found.depths - 1
     ends, own = (
-        catalog.leaf_nodes[leaves].gather(1, last)[:, 0]
-        for leaves in (found.leaves, target_leaves[found.rows])
+        catalog.leaf_nodes[leaves, last] for leaves in (found.leaves, target_leaves[found.rows])
     )
     return ends == own
 

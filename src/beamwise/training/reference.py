@@ -14,7 +14,11 @@ from beamwise.objectives.base import INITIAL_WEIGHTS, CandidateScores, Needs, Re
 from beamwise.scoring import Scorer, TrainingBatch
 from beamwise.training.checkpoint import load_weights, read_progress
 from beamwise.training.config import CONFIG_FILE, RunConfig
-from beamwise.training.run_model import copy_with_shared_base, trained_model
+from beamwise.training.run_model import (
+    check_same_model,
+    copy_with_shared_base,
+    trained_model,
+)
 
 
 def check_reference(reference: Reference | None, catalog: Catalog) -> None:
@@ -72,7 +76,7 @@ def start_from(folder: Path, backbone: nn.Module, catalog: Catalog) -> None:
     Raises:
         ValueError: If the folder is no run, or its run had another catalog or another model.
     """
-    _config_of(folder, catalog)
+    check_same_model(folder, _config_of(folder, catalog), backbone)
     load_weights(folder / "checkpoint", backbone)
 
 

@@ -30,7 +30,12 @@ from beamwise.training.loop import Trainer
 from beamwise.training.provenance import Origin, provenance
 from beamwise.training.reference import build_reference, check_reference, start_from
 from beamwise.training.run_data import RunData
-from beamwise.training.run_model import describe_model, model_to_train, trained_model
+from beamwise.training.run_model import (
+    check_prompts,
+    describe_model,
+    model_to_train,
+    trained_model,
+)
 from beamwise.training.stages import Stage, stages_of
 
 ITEMS_FILE = "items.parquet"
@@ -72,6 +77,7 @@ def train(config: RunConfig, progress: Callable[[dict[str, Any]], None] | None =
     origin = _origin(config, data, accelerator)
     torch.manual_seed(mixed_seed(config.training.seed, WEIGHTS))
     backbone = model_to_train(config, data.catalog.vocab_size)
+    check_prompts(backbone, data)
     if config.start_from is not None:
         start_from(config.start_from, backbone, data.catalog)
     stages = list(zip(config.of_stages(), stages_of(config), strict=True))
