@@ -17,10 +17,8 @@ from beamwise.backbones import BACKBONES, AnyBackboneConfig, build_backbone
 from beamwise.config import parse_config
 from beamwise.data.dataset import Dataset
 from beamwise.data.sources import SemanticIdJsonConfig, SimulatedShopConfig, read_source
-from beamwise.data.splitting import leave_one_out, sequences_of, training_part
-from beamwise.sequences.windows import Windows
 from beamwise.tokenization.semantic_ids import catalog_from_semantic_ids
-from beamwise.training.config import RunConfig
+from beamwise.training.config import DataConfig, RunConfig
 from beamwise.training.loop import Trainer
 from beamwise.training.reference import build_reference
 from beamwise.training.run_data import RunData
@@ -136,15 +134,8 @@ def steps_of_epoch(trainer: Trainer, count: int) -> list[Int64[Tensor, " rows"]]
 
 
 def _split(dataset: Dataset) -> RunData:
-    catalog = catalog_from_semantic_ids(dataset)
-    sequences = sequences_of(dataset.interactions, catalog.item_ids)
-    split = leave_one_out(sequences)
-    train, validation, test = (
-        Windows(sequences, targets, MAX_HISTORY)
-        for targets in (split.train, split.validation, split.test)
-    )
-    counted = training_part(sequences, split)
-    return RunData(catalog, dataset.items, sequences.user_ids, train, validation, test, counted)
+    config = DataConfig(folder=Path("in-memory"), max_history=MAX_HISTORY)
+    return RunData.split(config, dataset, catalog_from_semantic_ids(dataset))
 
 
 def _office_folder() -> Path | None:
