@@ -9,7 +9,8 @@ from beamwise.testing.tiny_language_models import tiny_model
 def test_models_with_full_attention_and_plain_logits_are_taken(kind):
     settings = {"word_embed_proj_dim": 16, "ffn_dim": 16} if kind == "opt" else {}
     settings |= {"head_dim": 4} if kind == "qwen3" else {}
-    Pretrained(tiny_model(kind, num_key_value_heads=2, **settings))
+    model = tiny_model(kind, num_key_value_heads=2, **settings)
+    assert Pretrained(model).vocab_size == model.config.vocab_size
 
 
 @pytest.mark.parametrize(
