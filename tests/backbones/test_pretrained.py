@@ -218,6 +218,8 @@ def test_training_never_waits_for_the_device(checkpointing):
     nodes = replace(nodes, first_of_depth=(0,) * 5)
     with forbid_host_syncs():
         backbone.logits(backbone(history, nodes)).sum().backward()
+    trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    assert all(parameter.grad is not None for parameter in trained)
 
 
 def test_only_adapters_are_trained():
