@@ -33,6 +33,7 @@ MIRRORS_NO_MODULE = {
     Path("decoding/test_beam_search_widths.py"),
     Path("decoding/test_titles.py"),
     Path("evaluation/test_titles.py"),
+    Path("training/test_title_references.py"),
 }
 
 

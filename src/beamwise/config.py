@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -110,9 +111,14 @@ def parse_config(model: type[AnyConfig], settings: dict[str, Any], source: str) 
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write every setting, defaults included, as YAML that `read_config` reads back equal."""
+    """Write every setting, defaults included, as YAML that `read_config` reads back equal.
+
+    The file appears complete or not at all.
+    """
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    path.write_text(text, encoding="utf-8")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 class SettingRow(NamedTuple):

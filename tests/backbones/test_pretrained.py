@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import pytest
@@ -284,3 +285,21 @@ def test_the_models_positions_bound_prompt_and_title(kind, setting):
         backbone._check_lengths(torch.tensor([2, 13]), 4)
     with pytest.raises(ValueError, match="a prompt without a token"):
         backbone._check_lengths(torch.tensor([2, 0]), 4)
+
+
+def test_a_model_without_numbers_is_tried_with_the_first_that_are_loaded():
+    def follow(kind, **settings):
+        return Pretrained(tiny_model(kind, **settings), weights_follow=True)
+
+    scaled = follow("granite", logits_scaling=8.0)
+    with pytest.raises(ValueError, match="caps or scales its logits"):
+        scaled.load_state_dict(scaled.state_dict())
+    good = follow("llama")
+    with torch.no_grad():
+        for parameter in good.parameters():
+            parameter.fill_(torch.nan)
+    copied = copy.deepcopy(good)
+    weights = Pretrained(tiny_model()).state_dict()
+    for backbone in (good, copied):
+        torch.nn.ModuleList([backbone]).load_state_dict({f"0.{k}": v for k, v in weights.items()})
+        backbone.load_state_dict({k: v * torch.nan for k, v in weights.items()})  # tried once

@@ -60,11 +60,29 @@ def test_a_run_whose_weights_are_all_trained_opens_without_those_it_began_with(t
     config = PretrainedConfig(model=str(folder))
     describe(tmp_path / "model", *load_model(config, 23))
     (folder / "model.safetensors").unlink()
+    before = torch.get_rng_state()
     model, weights = load_model(config, 23, tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)  # no weight was drawn to be replaced
     assert weights is None
     assert model.config._attn_implementation == "sdpa"
     model.load_state_dict(tiny_model().state_dict())
     assert torch.equal(model(TOKENS).logits, tiny_model()(TOKENS).logits)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt_neox", "gpt2", "gemma", "opt", "phi"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_without_numbers_becomes_itself_with_its_weights(tmp_path, kind, tied):
+    settings = {"word_embed_proj_dim": 16, "ffn_dim": 16} if kind == "opt" else {}
+    original = tiny_model(kind, tie_word_embeddings=tied, num_key_value_heads=2, **settings)
+    describe(tmp_path, original, None)
+    model = load_model(PretrainedConfig(model=kind), 23, tmp_path).model
+    model.load_state_dict(dict(original.named_parameters()), strict=False)
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == tied
+    buffers = dict(original.named_buffers())
+    assert dict(model.named_buffers()).keys() == buffers.keys()
+    for name, buffer in model.named_buffers():  # as of rotations, which no checkpoint holds
+        assert torch.equal(buffer, buffers[name]), name
+    assert torch.equal(model(TOKENS).logits, original(TOKENS).logits)
 
 
 def test_a_run_with_adapters_wants_the_weights_that_it_was_trained_on(tmp_path, folder):

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from beamwise.cli import reproduce as command
+from beamwise.cli import reproduction
 from beamwise.testing.tiny_run import tiny_config
 
 
@@ -84,7 +84,7 @@ def test_interruption_says_how_to_go_on(objectives, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "run_comparison", stopped)
+    monkeypatch.setattr(reproduction, "run_comparison", stopped)
     outcome = objectives()
     assert outcome.status == 130
     assert outcome.err.splitlines() == [
@@ -98,11 +98,12 @@ def test_interruption_says_how_to_go_on(objectives, monkeypatch):
     [
         (("--methods", "ce,apoa"), "--methods: no method 'apoa' here; choose one of ce, apao"),
         (("--budget", "9"), "--budget must be a time as 9m, 1h30m or 45s, got '9'"),
-        (("--plan", "--report"), "--plan and --report both train nothing"),
+        (("--plan", "--report"), "--plan, --report and --archive train nothing: give one"),
+        (("--from", "x"), "--from x is for merge"),
         (("--seeds", "0,x"), "--seeds must be whole numbers with commas, got '0,x'"),
         (("--seeds", "0,5"), "seed 5 is not in the comparison: its seeds are 0, 1"),
         (("--seeds", "5"), "5 seeds are asked for, the comparison has 2"),
-        (("--dataset", "office"), "--dataset office is for a paper's table"),
+        (("--dataset", "office"), "--dataset office is for the paper's tables and figures"),
         (("--report",), "no tested run of ce in"),
         (("--set", "settings.training.epoch=1"), "did you mean 'epochs'?"),
         (("--set", "sedes=[1]"), "did you mean 'seeds'?"),
@@ -117,6 +118,9 @@ def test_bad_input_is_one_line(objectives, arguments, complaint):
 
 
 def test_what_is_missing_is_named(beamwise, config, tmp_path):
+    assert "objectives runs by itself: ask for objectives, table1 one by one" in (
+        beamwise("reproduce", "objectives,table1").complaint
+    )
     assert "unknown experiment 'objective'; choose one of objectives" in (
         beamwise("reproduce", "objective", "--config", config).complaint
     )
@@ -129,36 +133,3 @@ def test_settings_are_listed(beamwise):
     assert outcome.status == 0
     assert "grid_seeds" in outcome.out
     assert "evaluation.beam_width" in outcome.out
-
-
-def test_a_table_of_the_paper_has_its_figures_beside_ours(beamwise, tiny, tmp_path):
-    few = ("--set", "settings.training.epochs=1", "--set", "resamples=100")
-    sizes = {"dim": 8, "num_heads": 2, "head_dim": 4, "feedforward_dim": 8}
-    small = [f"settings.backbone.{name}={size}" for name, size in sizes.items()]
-    outcome = beamwise(
-        "reproduce", "table1", "--dataset", "office", "--backbone", "tiger", "--size", "small",
-        "--data", tiny / "data", "--out", tmp_path / "out", "--methods", "ce,apao-pointwise",
-        "--seeds", 1, *few, *(part for text in small for part in ("--set", text)),
-    )  # fmt: skip
-    assert outcome.status == 0, outcome
-    assert "beside the paper's: " in outcome.err
-    report = (tmp_path / "out" / "report.md").read_text()
-    assert report.startswith("# Table 1: office, tiger, small models\n")
-    printed = report.split("## Beside the paper\n")[1].split("\n## ")[0]
-    lines = [line for line in printed.splitlines() if line.startswith(("| ce", "| apao"))]
-    assert [line.split("|")[2].strip().split("<br>")[0] for line in lines] == [".0608", ".0667"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (("--backbone", "tiger"), "--dataset is not set: table1 is of one data set and backbone"),
-        (("--dataset", "office"), "--backbone is not set"),
-        (("--dataset", "toys", "--backbone", "tiger"), "unknown dataset 'toys'"),
-        (("--config", "x.yaml"), "--config x.yaml is for objectives: table1 takes --dataset"),
-    ],
-)
-def test_a_table_needs_data_and_backbone(beamwise, tmp_path, arguments, complaint):
-    outcome = beamwise("reproduce", "table1", "--out", tmp_path, *arguments)
-    assert outcome.status == 2
-    assert complaint in outcome.complaint

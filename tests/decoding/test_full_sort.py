@@ -139,13 +139,13 @@ class Counting(TableBackbone):
         return hidden, cache
 
 
-def counted(catalog: Catalog, num_users: int) -> tuple[SearchResult, Counting]:
+def counted(catalog: Catalog, num_users: int, mask: str = "after") -> tuple[SearchResult, Counting]:
     backbone = Counting(catalog.vocab_size, seed=4)
     backbone.extended, backbone.held = [], []
     histories = torch.randint(
         catalog.num_items, (num_users, 4), generator=torch.Generator().manual_seed(1)
     )
-    return full_sort(backbone, histories, catalog, top_k=5), backbone
+    return full_sort(backbone, histories, catalog, 5, mask), backbone
 
 
 def large_catalog() -> Catalog:
@@ -207,6 +207,31 @@ def test_titles_are_taken_in_branches_of_bounded_size(monkeypatch):
     assert max(sizes) < 20 + catalog.num_levels  # the last run of a part may go past its end
     for field in fields(SearchResult):
         torch.testing.assert_close(getattr(found, field.name), getattr(expected, field.name))
+
+
+@pytest.mark.parametrize("mask", ["after", "before"])
+def test_users_share_calls_by_what_is_computed_of_titles(monkeypatch, mask):
+    catalog = random_titles(1, num_items=60, num_words=10)
+    inner = catalog.num_nodes - catalog.num_leaves
+    with along_runs():
+        expected, whole = counted(catalog, 4, mask)
+        computed = int(expected.num_scored[0])
+        assert (computed == inner) if mask == "after" else (2 * computed < inner)
+        monkeypatch.setattr(MODULE, "PREFIXES_AT_ONCE", 2 * computed)
+        found, backbone = counted(catalog, 4, mask)
+    assert max(users for users, _ in whole.extended) == 4
+    assert max(users for users, _ in backbone.extended) == 2
+    assert max(count for _, count in backbone.extended) <= 2 * computed
+    for field in fields(SearchResult):
+        torch.testing.assert_close(getattr(found, field.name), getattr(expected, field.name))
+
+
+def test_a_single_title_is_computed_by_nothing():
+    catalog = Catalog.from_tokens([[3, 4, 5]])
+    with along_runs():
+        found = full_sort(TableBackbone(6), torch.zeros(3, 1).long(), catalog, 1, "before")
+    assert found.items.tolist() == [[0]] * 3
+    assert found.num_scored.tolist() == [0] * 3
 
 
 def test_probabilities_that_nothing_has_are_minus_infinity():

@@ -103,6 +103,41 @@ def test_a_true_null_is_rejected_in_5_percent(num_seeds, seed_std):
     assert abs((400 - covered) - rejected) <= 8  # the interval and p say the same
 
 
+def test_matched_seeds_drop_what_they_share():
+    """Seed effects of both methods are the same but for a fifth; users do not differ at all."""
+    random = np.random.default_rng(11)
+    shared, own = random.standard_normal(5), 0.2 * random.standard_normal(5)
+    a = np.repeat((shared + own + 0.5)[:, None], 3, axis=1)
+    b = np.repeat(shared[:, None], 3, axis=1)
+    found = paired_test(a, b, matched=True, resamples=20_000)
+    expected = stats.ttest_rel(a.mean(1), b.mean(1))
+    assert found.difference == pytest.approx(0.5 + own.mean())
+    assert found.p == pytest.approx(expected.pvalue, rel=0.15)
+    low, high = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
+    apart = paired_test(a, b, resamples=20_000)
+    assert apart.high - apart.low > 3 * (found.high - found.low)
+    one = paired_test(a[:1], b[:1], matched=True)
+    assert not one.covers_seeds
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, -0.5])
+def test_a_true_null_of_matched_seeds_is_rejected_in_5_percent(correlation):
+    random = np.random.default_rng(17)
+    rejected = 0
+    for trial in range(400):
+        effects = random.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], 5)
+        noise = random.standard_normal((2, 5, 40))
+        a, b = (effects[:, place, None] + noise[place] for place in (0, 1))
+        rejected += paired_test(a, b, matched=True, resamples=400, seed=trial).p < 0.05
+    assert rejected / 400 < 0.083
+
+
+def test_matched_seeds_must_be_as_many():
+    with pytest.raises(ValueError, match="got 2 and 3 seeds that are said to match"):
+        paired_test(np.ones((2, 4)), np.ones((3, 4)), matched=True)
+
+
 def test_seeds_resampled_from_themselves_would_cover_too_little():
     """Why errors of seeds have Student's distribution: five of five cover far below 95 %."""
     random = np.random.default_rng(5)

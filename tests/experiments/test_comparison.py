@@ -20,12 +20,19 @@ def evaluation(recall: float, survival: SurvivalCounts | None = None) -> Evaluat
 
 def test_runs_stand_side_by_side():
     assert comparison({"a": evaluation(0.5), "b": evaluation(0.25)}) == [
-        Row("beam search, by ID", "recall@5", ("0.5000", "0.2500")),
-        Row("beam search, by ID", "ndcg@5", ("0.2500", "0.1250")),
+        Row("beam search, by semantic ID", "recall@5", ("0.5000", "0.2500")),
+        Row("beam search, by semantic ID", "ndcg@5", ("0.2500", "0.1250")),
         Row("beam", "prefixes kept after each level", ("5", "5")),
         Row("beam", "illegal tokens masked", ("after the softmax", "after the softmax")),
         Row("beam", "users whose result is proved exact", ("25.0%", "25.0%")),
     ]
+
+
+def test_results_are_counted_by_what_the_items_are():
+    counts = SurvivalCounts(found=2, outscored=8, best_leaves=8)
+    rows = comparison({"a": evaluation(0.5, counts)}, "title")
+    groups = {row.group for row in rows if row.measure == "recall@5"}
+    assert groups == {"beam search, by title", "full sort, by title"}
 
 
 def test_widths_by_level_and_masks_are_named():
@@ -49,7 +56,7 @@ def test_what_one_run_was_not_asked_is_left_empty():
 def test_full_sort_has_rows_of_its_own():
     counts = SurvivalCounts(found=2, pruned=1, outscored=7, best_leaves=8, retained_leaves=6)
     rows = comparison({"b": evaluation(0.2, counts)})
-    assert Row("full sort, by ID", "recall@5", ("0.3000",)) in rows
+    assert Row("full sort, by semantic ID", "recall@5", ("0.3000",)) in rows
     assert Row("beam", "of the best items, kept", ("75.0%",)) in rows
 
 
@@ -57,7 +64,7 @@ def test_a_baseline_has_no_search_whose_result_could_be_exact():
     popularity = replace(evaluation(0.1), baseline=PopularityConfig())
     del popularity.summary["exact"]
     rows = comparison({"a": evaluation(0.5), "popularity": popularity})
-    assert Row("beam search, by ID", "recall@5", ("0.5000", "0.1000")) in rows
+    assert Row("beam search, by semantic ID", "recall@5", ("0.5000", "0.1000")) in rows
     assert Row("beam", "prefixes kept after each level", ("5", None)) in rows
     assert Row("beam", "users whose result is proved exact", ("25.0%", None)) in rows
 

@@ -93,6 +93,8 @@ def test_stages_take_the_place_of_an_objective():
         ({"methods": [{"name": "../ce"}]}, "name"),
         ({"methods": [{"name": "ce", "gird": {}}]}, "did you mean 'grid'?"),
         ({"evaluation": {"full_sort": False}}, "full_sort must be true"),
+        ({"survival_of": ["ec"]}, "survival_of: no method 'ec' here; choose one of ce, b"),
+        ({"survival": {"mask": "before"}}, "survival.mask=before is a method's own setting"),
     ],
 )
 def test_what_does_not_fit_is_one_line(changes, complaint):

@@ -86,7 +86,8 @@ def test_means_and_tests_are_those_of_the_files(finished_comparison, figures, na
         if difference.any():
             expected = stats.ttest_rel(np.mean(values, axis=0), np.mean(baseline, axis=0)).pvalue
             assert found.test.t_test_p == pytest.approx(expected)
-        alone = paired_test(np.array(values), np.array(baseline), resamples=500)
+        pair = np.array(values), np.array(baseline)
+        alone = paired_test(*pair, matched=True, resamples=500)
         assert found.test.low == pytest.approx(alone.low, abs=0.02)  # in another order of users
         assert found.test.covers_seeds
 

@@ -96,6 +96,16 @@ def test_a_trained_run_that_was_not_tested(own_comparison):
     assert work.testing_seconds > 0
 
 
+def test_a_tested_run_without_its_survival_report(own_comparison):
+    settings = {"survival_of": ("ce",)}
+    asked = Comparison(own_comparison.config.model_copy(update=settings), own_comparison.out)
+    first, second = plan(asked, ["ce", "apao"], [3]).works
+    assert (first.state, first.training_seconds, first.testing_seconds) == (
+        "to be diagnosed", 0.0, None,
+    )  # fmt: skip
+    assert second.state == "done"
+
+
 def test_of_a_run_that_was_begun_the_epochs_left_count(own_comparison, monkeypatch):
     run = own_comparison.final_run("ce", 3)
     begun = {"epoch": 1, "step": 2, "finished": False}

@@ -6,6 +6,7 @@ import pytest
 
 from beamwise.config import read_config
 from beamwise.evaluation import Evaluation
+from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.experiments import comparison_runner
 from beamwise.experiments.comparison_claim import claimed
 from beamwise.experiments.comparison_config import ComparisonConfig
@@ -173,13 +174,33 @@ def test_a_test_that_would_not_end_in_time_waits_for_the_next_slice(own_comparis
     runs = [own_comparison.final_run(method, 3) for method in ("ce", "apao")]
     for run in runs:
         (run.folder / "evaluation.json").unlink()
-    monkeypatch.setattr(type(own_comparison), "test_seconds", lambda self, mask: 60.0)
+    monkeypatch.setattr(type(own_comparison), "step_seconds", lambda *_: 60.0)
     heard = Heard()
     with pytest.raises(BudgetSpentError):
         run_comparison(own_comparison, ["ce", "apao"], [3], heard, Budget(30.0))
     assert heard.told == ["ranking the test targets of ce, seed 3"]  # the first, however long
     run_comparison(own_comparison, ["ce", "apao"], [3], heard, Budget(90.0))
     assert heard.told[1:] == ["ranking the test targets of apao, seed 3"]
+
+
+def test_methods_that_ask_for_it_get_a_survival_report_once(own_comparison):
+    survival = SurvivalConfig(ks=(5, 10), beam_width=10, widths=(5, 10), timed_users=2)
+    settings = {"survival_of": ("ce",), "survival": survival}
+    asked = Comparison(own_comparison.config.model_copy(update=settings), own_comparison.out)
+    heard = Heard()
+    run_comparison(asked, ["ce", "apao"], [3], heard)
+    assert heard.told == ["following the beams of ce, seed 3"]
+    report = asked.final_run("ce", 3).survival(survival)
+    assert [each.width for each in report.widths] == [5, 10]
+    assert report.seconds > 0
+    assert asked.step_seconds("survival report", "after") == report.seconds
+    assert asked.step_seconds("survival report", "before") is None
+    run_comparison(asked, ["ce", "apao"], [3], heard)
+    assert len(heard.told) == 1
+    wider = survival.model_copy(update={"widths": (10, 20)})
+    again = Comparison(asked.config.model_copy(update={"survival": wider}), asked.out)
+    assert again.steps_left(again.final_run("ce", 3), True) == ("survival report",)
+    assert again.steps_left(again.final_run("ce", 3), False) == ()
 
 
 def test_waiting_for_others_ends_with_the_budget(own_comparison, monkeypatch):

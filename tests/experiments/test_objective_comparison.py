@@ -142,6 +142,30 @@ def test_a_method_is_tested_with_the_mask_that_it_decodes_with(comparison_file, 
     assert masks == ["after", "before"]
 
 
+def test_a_result_of_earlier_weights_is_no_result(own_comparison):
+    """As of a run that was tested by hand before it was trained to its end."""
+    run = own_comparison.final_run("ce", 3)
+    config = own_comparison.config.evaluation
+    assert run.evaluation(config) is not None
+    best = run.folder / "checkpoint" / "best.safetensors"
+    shutil.copy(own_comparison.final_run("ce", 4).folder / "checkpoint" / best.name, best)
+    assert run.evaluation(config) is None
+    assert own_comparison.steps_left(run, True) == ("test",)
+    assert own_comparison.steps_left(run, False) == ()
+
+
+def test_a_run_whose_source_was_trained_again_is_refused(own_comparison):
+    later = own_comparison.final_run("later", 3)
+    assert later.is_trained
+    source = later.config.start_from
+    best = source / "checkpoint" / "best.safetensors"
+    shutil.copy(own_comparison.final_run("ce", 4).folder / "checkpoint" / best.name, best)
+    with pytest.raises(ValueError, match=r"began with other weights than .* has now: delete"):
+        later.is_trained  # noqa: B018
+    shutil.rmtree(source)  # what is not there says nothing
+    assert later.is_trained
+
+
 def test_runs_of_other_interactions_are_refused(own_comparison):
     run = own_comparison.run("ce", "", 3)
     origin = Origin.load(run.folder)

@@ -33,6 +33,7 @@ def test_files_stand_beside_the_results_and_agree_with_an_evaluation(tiny, tmp_p
     content = json.loads((run / "survival.json").read_text())
     assert (content["run"], content["split"], content["unfinished"]) == (str(run), "test", False)
     assert content["settings"]["beam_width"] == 10
+    assert content["seconds"] > 0
     assert content["users"] == 40
     assert (run / "survival.png").read_bytes().startswith(b"\x89PNG")
     assert "test set, 40 users" in (run / "survival.html").read_text()

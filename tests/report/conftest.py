@@ -19,6 +19,7 @@ from beamwise.report.objective_comparison import (
     RunFigures,
     TriedPoint,
 )
+from beamwise.report.section import Axis, Chart, Column, Estimate, Section, Series, Table
 
 NAMES = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
 
@@ -133,4 +134,59 @@ def inspected() -> Inspection:
         beam_exact=False,
         exact_proved=True,
         target_rank=2,
+    )
+
+
+def estimate(mean, half=None):
+    return Estimate(mean=mean, low=half and mean - half, high=half and mean + half)
+
+
+@pytest.fixture
+def bars() -> Chart:
+    """Two methods at two metrics, the second method with intervals."""
+    return Chart(
+        name="quality",
+        title="Quality <of> methods",
+        kind="bars",
+        x=Axis(label="metric"),
+        y=Axis(label="value of the metric"),
+        series=(
+            Series(name="ce", x=("R@10", "R@20"), y=(estimate(0.25), estimate(0.5))),
+            Series(name="msl", x=("R@10", "R@20"), y=(estimate(0.5, 0.125), estimate(0.75, 0.25))),
+        ),
+        lines_at={"paper": 0.4},
+        note="Higher & better.",
+    )
+
+
+@pytest.fixture
+def full_section(bars) -> Section:
+    """Every part of a section, with signs that Markdown, CSV and HTML read as their own."""
+    table = Table(
+        name="quality-table",
+        title="Quality",
+        columns=(
+            Column(name="method"),
+            Column(name="paper", unit="metric", group="R@20"),
+            Column(name="ours", unit="metric", group="R@20"),
+            Column(name="p", unit="p"),
+            Column(name="says"),
+        ),
+        rows=(
+            ("CE", 0.0631, estimate(0.071, 0.002), None, 'as "printed", <b>'),
+            ("MSL | legal", None, 0.0798, 0.0004, "no value\nin the paper"),
+        ),
+        note="Mean and 95 % interval.",
+    )
+    return Section(
+        name="table1",
+        title="Table 1: methods & <backbones>",
+        setting="Office, TIGER",
+        method=("All with the same `schedule`.", "Five seeds."),
+        findings=("MSL gains +.0088.", "p < .001 & so on"),
+        tables=(table,),
+        charts=(bars,),
+        made_by=("code 888a602", "one core, seeds 0 to 4"),
+        missing=("DPO: seed 4",),
+        command="beamwise reproduce table1 --seeds 5",
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from beamwise.report.objective_comparison import Maker
+from beamwise.report.objective_comparison import Maker, Reproduction
 from beamwise.report.objective_comparison_markdown import comparison_markdown
 
 
@@ -61,6 +61,19 @@ def test_what_made_the_runs_is_said(compared):
     made = section(comparison_markdown(replace(compared, made_by=makers)), "Made by")
     assert row(made, "5") == ["5", "commit abc", "A processor"]
     assert row(made, "1") == ["1", "not said", "not said"]
+
+
+def test_the_papers_figures_stand_beside_ours(compared):
+    assert "Beside the paper" not in comparison_markdown(compared)
+    printed = (
+        Reproduction("ce", {"recall@5": 0.11}, "reproduced", {}),
+        Reproduction("tuned", {"recall@5": 0.2}, None, {"recall@5": "holds"}),
+    )
+    beside = section(comparison_markdown(replace(compared, printed=printed)), "Beside the paper")
+    assert row(beside, "method") == ["method", "recall@5", "level", "direction"]
+    assert row(beside, "ce")[1:] == [".1100<br>.1000 [.0900, .1200]", "reproduced", "-"]
+    assert row(beside, "tuned")[2:] == ["-", "holds"]
+    assert "ours are below it too" in beside
 
 
 def test_what_is_missing_and_what_is_conditional_is_said(compared):

@@ -75,3 +75,13 @@ def test_not_measured_is_said(axes):
     assert axes.get_title(loc="left") == "bold"
     assert "not measured" in " ".join(text.get_text() for text in axes.texts)
     assert list(axes.get_xticks()) == []
+
+
+def test_numbers_below_one_and_short_spans_are_plain(axes):
+    axes.set(yscale="log", ylim=(2e-5, 0.5))
+    plain_numbers(axes.yaxis, 0.5, 2e-5)
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert {"1e-4", "0.001", "0.1"} <= set(shown)
+    axes.set(ylim=(3.1, 4.5))
+    plain_numbers(axes.yaxis, 4.5, 3.1)
+    assert {"3.2", "4"} <= {label.get_text() for label in axes.get_yticklabels()}

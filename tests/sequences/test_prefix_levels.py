@@ -1,3 +1,4 @@
+import gc
 import math
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beamwise.catalog import Catalog
+from beamwise.sequences import prefix_levels
 from beamwise.sequences.negatives import Candidates
 from beamwise.sequences.prefix_levels import (
     Steps,
@@ -15,6 +17,8 @@ from beamwise.sequences.prefix_levels import (
 )
 from beamwise.testing.tiny_catalogs import TITLES, random_semantic_ids
 from beamwise.testing.title_like import title_like_catalog
+
+BINCOUNT = torch.bincount
 
 
 def test_golden():
@@ -95,6 +99,27 @@ def test_where_every_token_has_an_alternative_levels_are_tokens(seed):
     lengths = prefix_lengths(catalog, leaves, catalog.num_levels)
     everywhere = several.all(1)
     assert (lengths[everywhere] == torch.arange(1, catalog.num_levels + 1)).all()
+
+
+def test_prefixes_are_counted_once_a_catalog(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "bincount", lambda *a, **how: calls.append(1) or BINCOUNT(*a, **how))
+    target = torch.tensor([[1, 3]])
+    weights = []
+    for catalog in (title_like_catalog(3), title_like_catalog(4), title_like_catalog(3)):
+        lengths = prefix_lengths(catalog, target[:, 0], 2)
+        for _ in range(2):
+            found = prefix_competition(catalog, Candidates(target), lengths, "released")
+            weights.append(found[1])
+        assert len(calls) == len(weights) // 2
+    first, same, other, _, again, _ = weights
+    assert torch.equal(first, same)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    before = len(prefix_levels._known_prefixes)
+    del catalog
+    gc.collect()
+    assert len(prefix_levels._known_prefixes) < before
 
 
 def test_one_path_is_one_prefix():

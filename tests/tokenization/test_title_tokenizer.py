@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beamwise.catalog import Catalog
 from beamwise.tokenization.byte_pairs import learn_byte_pairs
 from beamwise.tokenization.title_tokenizer import (
     TitlesConfig,
@@ -43,6 +44,72 @@ def words(*vocabulary: str, end: str | None = "<end>", lower: bool = False):
     if lower:
         built.normalizer = normalizers.Lowercase()
     return PreTrainedTokenizerFast(tokenizer_object=built, unk_token="<unk>", eos_token=end)
+
+
+def pieces(kind: str, *merged: str):
+    """Characters and a few longer pieces, in the ways in which SentencePiece marks a text's start.
+
+    As the Llama 2 tokenizer, by a normalizer; else by a pre-tokenizer; other characters are bytes.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    characters = sorted(set("▁" + "".join(TITLES[:4]) + '"'))
+    vocabulary = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *characters]
+    merges = [(piece[:-1], piece[-1]) for piece in merged]
+    numbers = {piece: number for number, piece in enumerate([*vocabulary, *merged])}
+    built = Tokenizer(models.BPE(numbers, merges, unk_token="<unk>", byte_fallback=True))
+    spaces = [decoders.ByteFallback(), decoders.Fuse()]
+    if kind == "normalizer":
+        built.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+        )
+        spaces = [decoders.Replace("▁", " "), *spaces, decoders.Strip(" ", 1, 0)]
+    else:
+        built.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=kind)
+        spaces = [decoders.Metaspace(prepend_scheme=kind), *spaces]
+    built.decoder = decoders.Sequence(spaces)
+    built.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=built, bos_token="<s>", eos_token="</s>")
+
+
+@pytest.mark.parametrize("kind", ["normalizer", "first", "always"])
+@pytest.mark.parametrize("answer", ['"{title}"', "{title}", " {title}"])
+def test_an_answer_goes_on_from_its_prompt_where_a_text_begins_with_a_mark(kind, answer):
+    tokenizer = TitleTokenizer(TitlesConfig(answer=answer), pieces(kind, "▁b", '▁"', "la"))
+    titles = ["blue lamp", "blue lamps", "Pens &amp; ink ", " a  b", "naïve 灯"]
+    catalog = tokenizer.catalog_of(IDS[: len(titles)], pl.Series(titles))
+    assert tokenizer.titles_of(catalog) == titles
+    (prompt,) = tokenizer.encode_prompts(['"blue lamp"\nNext:\n'])
+    for title, tokens in zip(titles, tokenizer.encode_answers(titles), strict=True):
+        whole = '"blue lamp"\nNext:\n' + answer.replace("{title}", title)
+        assert prompt + tokens == tokenizer.text(whole)["input_ids"]
+
+
+def test_tokens_of_a_mark_and_of_a_line_before_an_answer_are_refused():
+    marked = pieces("normalizer")
+    tokenizer = TitleTokenizer(TitlesConfig(), marked)
+    paths = marked(['"blue"', '"red"'], add_special_tokens=False)["input_ids"]
+    rows = [path + [0] * (9 - len(path)) for path in paths]
+    earlier = Catalog.from_tokens(rows, [len(path) for path in paths], None, 2, len(marked))
+    with pytest.raises(ValueError, match=r"""reads ' "red"', which is no answer of the form"""):
+        tokenizer.titles_of(earlier)
+    joining = TitleTokenizer(TitlesConfig(), joined_lines())
+    with pytest.raises(ValueError, match="joins the beginning of an answer to the line before it"):
+        joining.encode_answers(["blue"])
+
+
+def joined_lines():
+    """A tokenizer in which a line's end and a quote after it are one token."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = ["<unk>", "</s>", "\n", '"', "b", "l", "u", "e", "a", '\n"']
+    numbers = {piece: number for number, piece in enumerate(vocabulary)}
+    built = Tokenizer(models.BPE(numbers, [("\n", '"')], unk_token="<unk>"))
+    return PreTrainedTokenizerFast(tokenizer_object=built, unk_token="<unk>", eos_token="</s>")
 
 
 def test_titles_come_back_from_the_catalog(tokenizer):

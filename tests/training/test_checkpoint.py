@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from beamwise.training.checkpoint import (
     read_tensors,
     save_best,
     save_last,
+    weights_version,
 )
 
 
@@ -95,3 +98,14 @@ def test_missing_damaged_and_foreign_checkpoints_are_named(tmp_path):
     (tmp_path / BEST).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged or cut short"):
         read_tensors(tmp_path / BEST)
+
+
+def test_weights_have_a_version_of_their_content(tmp_path):
+    assert weights_version(tmp_path) is None
+    (tmp_path / LAST).write_bytes(b"last")
+    first = weights_version(tmp_path)
+    assert first == hashlib.sha256(b"last").hexdigest()[:16]
+    (tmp_path / BEST).write_bytes(b"best")
+    assert weights_version(tmp_path) == hashlib.sha256(b"best").hexdigest()[:16]
+    (tmp_path / BEST).write_bytes(b"better")
+    assert weights_version(tmp_path) == hashlib.sha256(b"better").hexdigest()[:16]

@@ -12,7 +12,10 @@ PLACES = ("out=run", "data.folder=data")
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_run(name):
     config = read_config(RunConfig, None, PLACES, preset(name))
-    assert config.backbone.dim == preset(name)["backbone"]["dim"]
+    given = preset(name)["backbone"]
+    assert config.backbone.name == given["name"]
+    for key in given.keys() & {"dim", "model"}:
+        assert getattr(config.backbone, key) == given[key]
 
 
 def test_a_file_and_an_override_change_a_preset_in_part(tmp_path):

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 import beamwise
-from beamwise.training.provenance import Origin, commit, processor, provenance, source_version
+from beamwise.training.provenance import (
+    BUILT_FROM_FILE,
+    Origin,
+    built_from,
+    commit,
+    processor,
+    provenance,
+    source_version,
+)
 
 
 def package_in(folder: Path) -> Path:
@@ -54,6 +62,34 @@ def test_a_commit_is_told_only_where_it_holds_the_package(tmp_path):
 def test_without_git_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit.__wrapped__(package_in(tmp_path)) is None
+
+
+def test_an_installed_package_knows_the_commit_that_it_was_built_from(tmp_path):
+    package = package_in(tmp_path)
+    source = source_version.__wrapped__(package)
+    (package / BUILT_FROM_FILE).write_text(built_from("0123456789ab", source))
+    assert source_version.__wrapped__(package) == source  # the note is no source
+    assert commit.__wrapped__(package) == "0123456789ab"
+    (package / BUILT_FROM_FILE).write_text(built_from("0123456789ab", "of other files"))
+    assert commit.__wrapped__(package) == "0123456789ab-dirty"
+    (package / BUILT_FROM_FILE).write_text(built_from("0123456789ab-dirty", "of other files"))
+    assert commit.__wrapped__(package) == "0123456789ab-dirty"
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "null"])
+def test_a_damaged_note_tells_no_commit(tmp_path, text):
+    package = package_in(tmp_path)
+    (package / BUILT_FROM_FILE).write_text(text)
+    assert commit.__wrapped__(package) is None
+
+
+def test_a_checkout_knows_better_than_the_note(tmp_path):
+    package = package_in(tmp_path)
+    (package / BUILT_FROM_FILE).write_text(built_from("0123456789ab", "x"))
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    assert commit.__wrapped__(package) == git(tmp_path, "rev-parse", "--short=12", "HEAD")
 
 
 def test_code_and_machine_are_named():

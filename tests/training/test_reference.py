@@ -47,7 +47,7 @@ def test_no_reference_is_none(make_config):
     data = RunData.load(config.data)
     backbone = build_backbone(config.backbone, data.catalog.vocab_size)
     assert build_reference(None, backbone, data.catalog) is None
-    check_reference(None, data.catalog)
+    check_reference(None, backbone, data.catalog)
 
 
 def test_another_runs_best_weights_are_the_reference(run):
@@ -82,17 +82,29 @@ def test_both_models_score_the_same_candidates(run):
 
 
 def test_a_folder_that_is_no_fitting_run_is_refused(run, tmp_path, make_config):
-    folder, data, _ = run
+    folder, data, config = run
+    backbone = build_backbone(config.backbone, data.catalog.vocab_size)
     with pytest.raises(ValueError, match="nowhere is not a run folder"):
-        check_reference(tmp_path / "nowhere", data.catalog)
+        check_reference(tmp_path / "nowhere", backbone, data.catalog)
     other = RunData.load(
         make_config().data.model_copy(update={"folder": tiny_data(tmp_path / "data")})
     )
     with pytest.raises(ValueError, match=r"was trained with catalog .* this run has"):
-        check_reference(folder, other.catalog)
+        check_reference(folder, backbone, other.catalog)
     bigger = make_config(backbone={"dim": 16})
     with pytest.raises(ValueError, match="does not fit this model"):
         start_from(folder, build_backbone(bigger.backbone, data.catalog.vocab_size), data.catalog)
+
+
+def test_a_reference_that_reads_histories_otherwise_is_refused(run, make_config):
+    folder, data, _ = run
+    llama = make_config(backbone={"name": "llama"}).backbone
+    backbone = build_backbone(llama, data.catalog.vocab_size)
+    message = r"was trained with backbone\.name=tiger, this run has llama, which reads histories"
+    with pytest.raises(ValueError, match=message):
+        check_reference(folder, backbone, data.catalog)
+    with pytest.raises(ValueError, match=message):
+        build_reference(folder, backbone, data.catalog)
 
 
 def test_a_policy_that_equals_its_reference_has_no_margin_whatever_the_dropout(make_config):
@@ -115,6 +127,8 @@ def test_a_run_that_is_not_finished_is_no_reference_and_no_start(make_config, tm
         train(config, progress)
     data = RunData.load(config.data)
     with pytest.raises(ValueError, match="part is not trained to its end"):
-        check_reference(config.out, data.catalog)
+        check_reference(
+            config.out, build_backbone(config.backbone, data.catalog.vocab_size), data.catalog
+        )
     with pytest.raises(ValueError, match="part is not trained to its end"):
         train(make_config(out=tmp_path / "next", start_from=config.out))

@@ -15,7 +15,7 @@ from beamwise.config import write_config
 from beamwise.testing.processes import run_together
 from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_data, tiny_run
 from beamwise.tokenization.later_items import change_items, tokenize_like
-from beamwise.training.checkpoint import BEST, LAST, read_tensors
+from beamwise.training.checkpoint import BEST, LAST, read_tensors, weights_version
 from beamwise.training.metrics_log import read_metrics
 from beamwise.training.provenance import Origin, provenance
 from beamwise.training.run import open_run, train
@@ -285,6 +285,38 @@ def test_a_run_says_what_made_it_and_goes_on_with_the_same_data_only(make_config
     Origin(origin.data, (elsewhere,)).save(config.out)
     train(config)  # which is finished: this machine has no part in it
     assert Origin.load(config.out).made_by == (elsewhere,)
+
+
+def test_a_process_that_dies_while_it_makes_the_folder_leaves_none(make_config, monkeypatch):
+    """Whatever it had written, the next start is as if nothing had been begun."""
+    config = make_config(training={"epochs": 1})
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("beamwise.training.run.write_config", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    assert not config.out.exists()
+    monkeypatch.undo()
+    (config.out.parent / f".{config.out.name}-abc").mkdir()  # what a kill -9 would leave
+    config.out.mkdir()
+    train(config)
+    assert (config.out / "provenance.json").is_file()
+
+
+def test_a_run_remembers_the_weights_that_it_began_with(make_config, tmp_path):
+    first = train(make_config(training={"epochs": 1}))
+    begun = weights_version(first / "checkpoint")
+    config = make_config(training={"epochs": 1}).model_copy(
+        update={"start_from": first, "out": tmp_path / "second"}
+    )
+    second = train(config)
+    assert Origin.load(first).source is None
+    assert Origin.load(second).source == begun
+    shutil.copy(second / "checkpoint" / BEST, first / "checkpoint" / BEST)
+    with pytest.raises(ValueError, match=r"began with other weights than .* has now: delete"):
+        train(config)
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(make_config):

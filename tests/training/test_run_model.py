@@ -7,69 +7,21 @@ import pytest
 import torch
 
 from beamwise.backbones import Pretrained, pretrained_loading
-from beamwise.data.sources.simulated_shop import SimulatedShopConfig, read_simulated_shop
 from beamwise.serving.recommender import Recommender
 from beamwise.testing.processes import run_together
 from beamwise.testing.tiny_language_models import randomize, tiny_model
-from beamwise.tokenization import tokenize
-from beamwise.tokenization.title_tokenizer import TitlesConfig, TitleTokenizer
+from beamwise.tokenization.title_tokenizer import TitleTokenizer
 from beamwise.training import run_model
 from beamwise.training.checkpoint import BEST, LAST, read_tensors
-from beamwise.training.config import RunConfig
 from beamwise.training.metrics_log import read_metrics
-from beamwise.training.reference import build_reference, trained_backbone
 from beamwise.training.run import open_run, train
 from beamwise.training.run_data import RunData
-from beamwise.training.run_model import copy_with_shared_base, model_to_train
+from beamwise.training.run_model import model_to_train
 
-TINY = {"dim": 8, "num_layers": 1, "num_heads": 2, "feedforward_dim": 8}
+from .conftest import TINY_LLM, lora
+
 BEAR = {"name": "bear", "beam_width": 3}
 PAIRWISE = {"name": "apao-pairwise", "eta": 0.5, "max_levels": 32}
-
-
-@pytest.fixture(scope="module")
-def titles(tmp_path_factory):
-    """A small shop whose items are their titles."""
-    folder = tmp_path_factory.mktemp("titles") / "shop"
-    read_simulated_shop(SimulatedShopConfig(num_users=8, num_items=200, seed=5)).save(folder)
-    tokenize(folder, TitlesConfig(vocab_size=400))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def base(titles, tmp_path_factory):
-    """A model in a folder, with the tokenizer of the titles."""
-    folder = tmp_path_factory.mktemp("base") / "model"
-    tokenizer = TitleTokenizer.load(titles / "tokenizer")
-    tiny_model(vocab_size=tokenizer.vocab_size).save_pretrained(folder)
-    tokenizer.text.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def make(titles, tmp_path):
-    """A run of one epoch of about two steps; keyword arguments replace groups of settings."""
-
-    def made(out="run", backbone=None, **groups):
-        training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.02, "log_steps": 1}
-        settings = {
-            "out": tmp_path / out,
-            "data": {"folder": titles, "max_history": 3},
-            "backbone": {
-                "name": "pretrained", "tiny": TINY, "prompt": {"template": "{history}\n"},
-            } | (backbone or {}),
-            "training": training | groups.pop("training", {}),
-            "negatives": {"count": 3},
-            "early_stopping": {"metric": "loss"},
-            "evaluation": {"ks": [5], "beam_width": 5},
-        }  # fmt: skip
-        return RunConfig.model_validate(settings | groups)
-
-    return made
-
-
-def lora(base, **settings):
-    return {"model": str(base), "lora": {"r": 2, "dropout": 0.2} | settings}
 
 
 def recommendations(run):
@@ -156,7 +108,7 @@ def test_a_folder_with_adapters_says_when_its_base_is_another(make, base, tmp_pa
 @pytest.mark.parametrize("kind", ["tiny", "adapters"])
 def test_a_run_that_is_cut_short_continues_to_bit_identical_weights(make, base, kind):
     settings = {
-        "backbone": lora(base) if kind == "adapters" else {"tiny": TINY | {"dropout": 0.2}},
+        "backbone": lora(base) if kind == "adapters" else {"tiny": TINY_LLM | {"dropout": 0.2}},
         "objective": PAIRWISE,
         "training": {"epochs": 2, "batch_size": 16, "checkpoint_steps": 2},
     }
@@ -178,56 +130,16 @@ def test_a_run_that_is_cut_short_continues_to_bit_identical_weights(make, base, 
             assert torch.equal(ours[name], tensor), name
 
 
-def pointers(module, trained):
-    return {
-        name: parameter.data_ptr()
-        for name, parameter in module.named_parameters()
-        if ("lora_" in name) == trained
-    }
-
-
-def test_a_reference_shares_the_frozen_weights(make, base):
-    config = make(backbone=lora(base))
-    catalog = RunData.load(config.data).catalog
-    backbone = model_to_train(config, catalog.vocab_size)
-    folder = train(config)
-    for reference in (
-        build_reference("initial-weights", backbone, catalog),
-        build_reference(folder, backbone, catalog),
-    ):
-        assert pointers(reference.backbone, False) == pointers(backbone, False)
-        ours, theirs = (pointers(model, True) for model in (reference.backbone, backbone))
-        assert not set(ours.values()) & set(theirs.values())
-        assert not any(parameter.requires_grad for parameter in reference.parameters())
-    assert any(parameter.requires_grad for parameter in backbone.parameters())
-    best, _ = read_tensors(folder / "checkpoint" / BEST)
-    for name, value in best.items():
-        assert torch.equal(reference.backbone.state_dict()[name], value)
-
-
 def test_a_run_trained_whole_opens_without_the_model_that_it_began_with(make, base, tmp_path):
     folder = train(make(backbone={"model": str(shutil.copytree(base, tmp_path / "gone"))}))
     shutil.rmtree(tmp_path / "gone")
-    assert isinstance(open_run(folder).backbone, Pretrained)
-
-
-def test_another_model_beside_is_not_shared(make, base):
-    config = make()
-    catalog = RunData.load(config.data).catalog
-    folder = train(config)
-    beside = model_to_train(make("other", backbone=lora(base)), catalog.vocab_size)
-    model = trained_backbone(folder, catalog, beside)
-    assert model.model.config.hidden_size == TINY["dim"]
-
-
-def test_what_is_trained_whole_is_copied_whole(make):
-    config = make()
-    backbone = model_to_train(config, RunData.load(config.data).catalog.vocab_size)
-    copied = copy_with_shared_base(backbone)
-    ours, theirs = pointers(copied, False), pointers(backbone, False)
-    assert ours.keys() == theirs.keys()
-    assert not set(ours.values()) & set(theirs.values())
-    assert copied.model.lm_head.weight is copied.model.model.embed_tokens.weight
+    before = torch.get_rng_state()
+    opened = open_run(folder).backbone
+    assert isinstance(opened, Pretrained)
+    assert torch.equal(torch.get_rng_state(), before)  # no weight was drawn to be replaced
+    best, _ = read_tensors(folder / "checkpoint" / BEST)
+    for name, value in opened.state_dict().items():
+        assert torch.equal(value, best[name]), name
 
 
 def test_a_run_starts_from_the_weights_of_another(make):
@@ -242,7 +154,7 @@ def test_weights_of_another_model_of_the_same_shapes_are_refused(make, base, tmp
     first = train(make("first"))
     message = r"first was trained with backbone\.tiny\.num_heads=2, this run has 1"
     with pytest.raises(ValueError, match=message):
-        train(make("second", backbone={"tiny": TINY | {"num_heads": 1}}, start_from=first))
+        train(make("second", backbone={"tiny": TINY_LLM | {"num_heads": 1}}, start_from=first))
     adapted = train(make("adapted", backbone=lora(base)))
     message = r"with backbone\.lora\.alpha=16\.0, this run has 3\.0: .* set backbone\.lora\.alpha="
     with pytest.raises(ValueError, match=message):
@@ -307,6 +219,22 @@ def test_titles_of_another_tokenizer_are_refused(make, base, tmp_path):
     learn_byte_pairs(["quite other words"], 300).save_pretrained(other)
     with pytest.raises(ValueError, match=r"tokenized for model 'tiny', backbone\.model is .*other"):
         train(make(backbone={"model": str(other)}))
+
+
+def test_a_prompt_that_begins_twice_is_refused(make):
+    for prompt in ({"template": "<|begin|>{history}\n"}, {"template": "{history}\n"}):
+        once = prompt["template"] == "{history}\n"
+        title = {"title": '<|begin|>"{title}"'} if once else {}
+        config = make(backbone={"prompt": prompt | title})
+        with pytest.raises(ValueError, match=r"prompt begins with '<\|begin\|>', which the") as no:
+            train(config)
+        assert "\n" not in str(no.value)
+        assert not config.out.exists()
+    within = make(backbone={"prompt": {"template": "a <|begin|>{history}\n"}})
+    catalog = RunData.load(within.data).catalog
+    backbone = model_to_train(within, catalog.vocab_size)
+    tokens = backbone.encode_histories(torch.tensor([[5]]), catalog).tokens
+    assert (tokens == backbone.titles.text.bos_token_id).sum() == 2
 
 
 def test_data_without_a_tokenizer_of_titles_are_refused(make, shop_folder):

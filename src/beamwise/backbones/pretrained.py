@@ -20,6 +20,7 @@ from beamwise.backbones.layer_checkpointing import checkpointed_layers
 from beamwise.backbones.prefix_cache import kept, prefix_cache
 from beamwise.backbones.prefix_masks import packed_mask
 from beamwise.backbones.prefix_probe import check_architecture, check_probe
+from beamwise.backbones.pretrained_base import on_same_weights
 from beamwise.backbones.pretrained_config import PretrainedConfig
 from beamwise.backbones.pretrained_context import (
     PretrainedCache,
@@ -54,6 +55,8 @@ class Pretrained(nn.Module):
         config: PretrainedConfig | None = None,
         titles: TitleTokenizer | None = None,
         weights: str | None = None,
+        *,
+        weights_follow: bool = False,
     ) -> None:
         """Take over a model, and put adapters into it where the settings have some.
 
@@ -62,6 +65,7 @@ class Pretrained(nn.Module):
             config: Its `model` only names it.
             titles: Encodes histories; without it everything else works.
             weights: The hash of the model's weights, where it is known.
+            weights_follow: Whether the model has no numbers yet: it is tried once they are loaded.
 
         Raises:
             ValueError: One line, if the model cannot be run over prefix trees or adapted.
@@ -76,7 +80,11 @@ class Pretrained(nn.Module):
         for parameter in self.head.parameters():  # in bf16, logits would be off and reorder
             parameter.data = parameter.data.to(_at_least_fp32(parameter))
         self.train(model.training)
-        check_probe(self, self.config.model)
+        self._is_tried = not weights_follow
+        if self._is_tried:
+            check_probe(self, self.config.model)
+        else:
+            self.register_load_state_dict_post_hook(_try_once)
 
     @classmethod
     def open(
@@ -100,8 +108,10 @@ class Pretrained(nn.Module):
         titles = TitleTokenizer.load(tokenizer)
         if described is None:  # a run was refused where they do not fit, and its model may be gone
             _check_tokenizer(config, titles)
+            _check_begin(config, titles)
         model, weights = load_model(config, vocab_size, described)
-        return cls(model, config, titles, weights)
+        weights_follow = described is not None and config.lora is None
+        return cls(model, config, titles, weights, weights_follow=weights_follow)
 
     @property
     def vocab_size(self) -> int:
@@ -233,6 +243,19 @@ class Pretrained(nn.Module):
         """Whether a backbone of these settings has the frozen weights of this one."""
         return self.config.lora is not None and self.config == config
 
+    def with_settings(self, config: object) -> Pretrained:
+        """A backbone of other settings on the same frozen weights, with fresh adapters.
+
+        This one itself where the settings are its own, or name other frozen weights or none.
+        """
+        if self.config.lora is None or self.config == config:
+            return self
+        if not isinstance(config, PretrainedConfig) or config.lora is None:
+            return self
+        if (config.model, config.base_precision) != (self.config.model, self.config.base_precision):
+            return self
+        return Pretrained(on_same_weights(self.model), config, self.titles, self._weights)
+
     def check_base(self, described: Path) -> None:
         """Refuse to go on from other weights than the described ones.
 
@@ -281,6 +304,13 @@ class Pretrained(nn.Module):
             )
 
 
+def _try_once(backbone: Pretrained, _: Any) -> None:
+    """Try a model with the first weights that are loaded into it."""
+    if not backbone._is_tried:
+        backbone._is_tried = True
+        check_probe(backbone, backbone.config.model)
+
+
 def _at_least_fp32(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
@@ -295,4 +325,15 @@ def _check_tokenizer(config: PretrainedConfig, titles: TitleTokenizer) -> None:
             f"the titles were tokenized for model {titles.config.model!r}, backbone.model is "
             f"{config.model!r}, whose tokens are others: tokenize again with --set "
             f"model={config.model}"
+        )
+
+
+def _check_begin(config: PretrainedConfig, titles: TitleTokenizer) -> None:
+    """Refuse prompts that begin with a token which the tokenizer puts there by itself."""
+    begin = titles.text.bos_token_id
+    prompts = [prompt_of(history, config.prompt) for history in ([], ["a"])]
+    if any(row[:2] == [begin, begin] for row in titles.encode_prompts(prompts)):
+        raise ValueError(
+            f"backbone.prompt begins with {titles.text.bos_token!r}, which the tokenizer of model "
+            f"{titles.config.model!r} puts before every text: leave it out of the prompt"
         )

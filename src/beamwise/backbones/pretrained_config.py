@@ -68,7 +68,8 @@ class PretrainedConfig(Config):
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, about a third more time."""
     prompt: PromptConfig = PromptConfig()
-    """What the model reads of a user."""
+    """What the model reads of a user, without the token that a tokenizer puts before every text (as
+    `<s>`): a prompt that begins with it too is refused, for it would be read twice."""
 
     @model_validator(mode="after")
     def _freezes_what_it_can(self) -> PretrainedConfig:

@@ -42,8 +42,8 @@ def load_model(config: PretrainedConfig, vocab_size: int, described: Path | None
         config: Of the backbone.
         vocab_size: Of the catalog; `tiny` has as many tokens.
         described: What `describe` wrote for a run whose weights come from its checkpoint. Where all
-            weights are trained, the model is built from it, and the weights that training began
-            with are not needed; where adapters are, they must be the same.
+            weights are trained, the model is built from it with no numbers in it, and the weights
+            that training began with are not needed; where adapters are, they must be the same.
 
     Raises:
         ValueError: One line, if transformers is not installed, there is no such model, weights are
@@ -132,11 +132,16 @@ def _tiny(sizes: TinyConfig, vocab_size: int) -> PreTrainedModel:
 
 
 def _built(folder: Path) -> PreTrainedModel:
-    """A model of the described sizes, with fresh weights."""
+    """A model of the described sizes, whose weights are memory as it was found."""
     from transformers import AutoConfig
+    from transformers.initialization import no_init_weights
 
     try:
-        return _from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with no_init_weights():
+            model = _from_config(config)
+        model.tie_weights()  # which is left out with the numbers
+        return model
     except Exception as error:
         raise ValueError(
             f"{folder} describes no model ({_reason(error)}): train the run again"

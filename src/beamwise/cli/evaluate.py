@@ -18,6 +18,7 @@ from beamwise.cli.runs import (
 )
 from beamwise.cli.survival import SurvivalRequest, report
 from beamwise.config import changed_config, read_config
+from beamwise.data.dataset import TOKENIZER_FOLDER
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
 from beamwise.experiments import evaluate_run
 from beamwise.experiments.comparison import comparison
@@ -31,6 +32,9 @@ from beamwise.experiments.evaluate_run import (
     save_baselines,
     with_changes,
 )
+from beamwise.report.leaf_names import leaf_names
+from beamwise.tokenization.fitted import fitted_config
+from beamwise.tokenization.title_tokenizer import TitlesConfig
 from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
 from beamwise.training.run import open_run
 
@@ -125,9 +129,15 @@ def evaluate(
         return
     users = {evaluation.summary["users"] for evaluation in evaluations.values()}
     counted = " and ".join(f"{count:,}" for count in sorted(users))
-    print_comparison(comparison(evaluations), list(evaluations), f"{split} set, {counted} users")
+    rows = comparison(evaluations, leaf_names([_has_titles(folder) for folder in runs]))
+    print_comparison(rows, list(evaluations), f"{split} set, {counted} users")
     for folder in runs:
         message(f"saved in {result_folder(folder, split, data)}")
+
+
+def _has_titles(run: Path) -> bool:
+    """Whether the run's items are their titles."""
+    return isinstance(fitted_config(run / TOKENIZER_FOLDER), TitlesConfig)
 
 
 def _once_each(runs: Sequence[Path]) -> list[Path]:

@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
 
-from beamwise.cli.output import message, print_json, print_settings, print_table
+from cyclopts import Parameter
+
+from beamwise.cli.output import message, print_json, print_settings
 from beamwise.cli.parameters import Flag, Json, Settings, ShowSettings, setting
-from beamwise.cli.progress import TrainingProgress
+from beamwise.cli.reproduce_paper import (
+    ALL,
+    MERGE,
+    PAGE,
+    PAPER_EXPERIMENTS,
+    merge_results,
+    reproduce_paper,
+    write_report,
+)
+from beamwise.cli.reproduction import (
+    Asked,
+    chosen_options,
+    measuring,
+    print_summary,
+    run_runs,
+    write_archive,
+)
 from beamwise.cli.reproduction_plan import print_plan, seconds_of
-from beamwise.config import changed_config, read_config
+from beamwise.config import read_config
 from beamwise.experiments.comparison_config import ComparisonConfig, select
 from beamwise.experiments.comparison_plan import plan
 from beamwise.experiments.comparison_report import as_json, report_path, write_comparison_report
-from beamwise.experiments.comparison_runner import (
-    Budget,
-    BudgetSpentError,
-    ComparisonWatcher,
-    run_comparison,
-)
+from beamwise.experiments.comparison_runner import Budget
 from beamwise.experiments.objective_comparison import Comparison
-from beamwise.experiments.paper_tables import PAPER_TABLES
-from beamwise.report.objective_comparison import ComparisonFigures, verdict
-from beamwise.report.published_results import published
 
-INTERRUPTED, UNFINISHED = 130, 3
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks of an experiment."""
-
-    experiment: str
-    config: Path | None
-    settings: tuple[str, ...]
-    out: Path | None
-    data: Path | None
-    dataset: str | None
-    backbone: str | None
-    size: str | None
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...] | int
-    """Their numbers, or how many of the first."""
-    plan: bool
-    budget: float
-    """Seconds."""
-    report: bool
-    show_settings: bool
-    json: bool
+OBJECTIVES = "objectives"
+ALONE = {OBJECTIVES, PAGE, MERGE}
+"""Asked for by themselves; the paper's may be several, with commas."""
+USED = {
+    PAGE: ("out", "json"),
+    MERGE: ("out", "json", "from", "data"),
+}
+"""Options of what runs nothing; all others mean nothing to it."""
+Results = Annotated[Path | None, Parameter(name="--from")]
 
 
 def reproduce(
@@ -59,192 +54,180 @@ def reproduce(
     settings: Settings = (),
     out: Path | None = None,
     data: Path | None = None,
-    dataset: str | None = None,
-    backbone: str | None = None,
+    dataset: str = "",
+    backbone: str = "",
     size: str | None = None,
     methods: str = "",
     seeds: str = "",
     plan: Flag = False,
     budget: str = "",
+    archive: Path | None = None,
+    wheels: Path | None = None,
+    results: Results = None,
     report: Flag = False,
     show_settings: ShowSettings = False,
     json: Json = False,
 ) -> int:
-    """Run an experiment, or what is missing of it, and write its report.
+    """Run experiments, or what is missing of them, and write their reports.
 
-    objectives: train methods with several seeds, rank the test targets by beam search and exactly,
-    and report recall and NDCG with intervals, tests, and what the beam lost.
-    table1, table3: the same for the methods of a table of the APAO paper, with its figures beside
-    ours: for one data set and one backbone, in the paper's sizes, or small ones for a CPU.
+    objectives: train the methods that a file describes with several seeds, rank the test targets by
+    beam search and exactly, and report recall and NDCG with intervals, tests, and what the beam
+    lost.
 
-    What is finished is
-    kept and what was interrupted is continued. To use more cores or machines, start the same
-    command several times: the processes share the runs of one folder. Exit status 3 says that the
-    budget was spent and there is more to do.
+    table1, table2, table3, table4, figure1 to figure5 (figure3 with Table 5), own: those of the
+    APAO paper, and ours, with its figures beside ours; for data sets and backbones, in the paper's
+    sizes, or small ones for a CPU. Several with commas, or all. They share the runs of a store,
+    --out, which has a folder for every data set, backbone and size, and one page, report.html.
+    They run one after the other, each for all data sets and backbones before the next.
+
+    report: that page, and the files of every part, from what the store has.
+    merge: put the results of an archive that ran elsewhere into a store.
+
+    What is finished is kept and what was interrupted is continued. To use more cores or machines,
+    start the same command several times: the processes share the runs of one folder. Exit status 3
+    says that the budget was spent and there is more to do.
 
     For example:
 
       beamwise reproduce objectives --config configs/comparisons/office-small.yaml --out runs/all
       beamwise reproduce objectives --config mine.yaml --out runs/mine --methods ce,msl --seeds 0,1
-      beamwise reproduce table1 --dataset office --backbone tiger --seeds 5 --out runs/table1
-      beamwise reproduce table1 --dataset office --backbone llama --size small --out runs/small
-      beamwise reproduce objectives --config mine.yaml --out runs/mine --plan
+      beamwise reproduce table1 --dataset office --backbone tiger --seeds 5 --out runs/paper --plan
+      beamwise reproduce table1,figure1 --dataset office --backbone llama --size small --out runs/p
+      beamwise reproduce all --dataset office,beauty --backbone tiger,llama --archive gpu.tar
+      beamwise reproduce merge --from gpu/results --out runs/paper
       beamwise reproduce objectives --config mine.yaml --out runs/mine --budget 9m
-      beamwise reproduce objectives --config mine.yaml --out runs/mine --report
+      beamwise reproduce report --out runs/paper
 
     Args:
-        experiment: objectives, table1 or table3.
+        experiment: objectives, table1 to table4, figure1 to figure5, own, all, report or merge.
         config: YAML file of the comparison of objectives: shared settings, methods, seeds.
         settings: key.path=value of a setting of the comparison; may be repeated. With
             settings.key.path=value it changes a setting of all runs.
         out: Folder of the runs and of the report.
         data: Prepared and tokenized dataset, short for --set settings.data.folder=...; data/DATASET
-            where a table's is not given.
-        dataset: Of a table: office, grocery, beauty or yelp.
-        backbone: Of a table: tiger or llama.
-        size: Of a table: paper, or small for a CPU; paper where not given.
+            where the paper's is not given. Of merge: the folder that holds the data, by name.
+        dataset: office, grocery, beauty or yelp; several with commas.
+        backbone: tiger or llama; several with commas.
+        size: paper, or small for a CPU; paper where not given.
         methods: Names, with commas; all methods of the comparison where not given. What they start
-            from is trained as well.
+            from is trained as well, and for a paper's table what they are compared with.
         seeds: How many, the first of the comparison's, or numbers with commas (0,3 or 3,); all
             where not given.
         plan: Train nothing; list the runs, what is done of them, and how long the rest will take,
-            by logs of such runs or by a few steps that are timed now.
+            by logs of such runs or by a few steps that are timed now. For own it writes the data
+            with a token an item beside the others, where they are not there yet.
         budget: Time to work in, as 9m, 1h30m or 45s; training stops at a checkpoint, and the same
             command goes on from there. The report is written when all is done, or with --report.
+        archive: Train nothing; write NAME.tar, with which a machine without network runs the same:
+            data, this package, and the runs that --out has begun.
+        wheels: Of an archive: a folder of wheels of packages that the machine lacks.
+        results: Of merge: the folder results of an archive that ran.
         report: Train nothing; write the report from the runs that are there.
         show_settings: List all settings of a comparison, with defaults and meaning, and do no more.
-        json: Print one JSON line on standard output, no tables.
+        json: Print JSON lines on standard output, no tables.
     """
-    if experiment not in EXPERIMENTS:
-        raise ValueError(
-            f"unknown experiment {experiment!r}; choose one of {', '.join(EXPERIMENTS)}"
-        )
-    if plan and report:
-        raise ValueError("--plan and --report both train nothing: give one of them")
+    names = _names(experiment)
+    _check(names)
+    if wheels is not None and archive is None:
+        raise ValueError(f"--wheels {wheels} is of an archive: give --archive NAME.tar as well")
+    if sum((plan, report, archive is not None)) > 1:
+        raise ValueError("--plan, --report and --archive train nothing: give one of them")
     asked = Asked(
-        experiment,
+        names,
         config,
         settings,
         out,
         data,
-        dataset,
-        backbone,
+        _names(dataset),
+        _names(backbone),
         size,
         _names(methods),
         _numbers(seeds),
         plan,
-        seconds_of(budget),
+        Budget(seconds_of(budget)),
+        archive,
+        wheels,
+        results,
         report,
         show_settings,
         json,
     )
-    return EXPERIMENTS[experiment](asked)
+    if names[0] in USED:
+        given = {
+            "config": config,
+            "set": settings,
+            "data": data,
+            "dataset": dataset,
+            "backbone": backbone,
+            "size": size,
+            "methods": methods,
+            "seeds": seeds,
+            "plan": plan,
+            "budget": budget,
+            "archive": archive,
+            "from": results,
+            "report": report,
+            "settings": show_settings,
+        }
+        unused = {name: value for name, value in given.items() if name not in USED[names[0]]}
+        asked.refuse(unused, f"not for {names[0]}, which trains nothing: leave it out")
+    return {OBJECTIVES: _objectives, PAGE: write_report, MERGE: merge_results}.get(
+        names[0], reproduce_paper
+    )(asked)
+
+
+def _check(names: tuple[str, ...]) -> None:
+    known = (OBJECTIVES, *PAPER_EXPERIMENTS, ALL, PAGE, MERGE)
+    for name in names or ("",):
+        if name not in known:
+            raise ValueError(f"unknown experiment {name!r}; choose one of {', '.join(known)}")
+        if name in ALONE and len(names) > 1:
+            raise ValueError(f"{name} runs by itself: ask for {', '.join(names)} one by one")
 
 
 def _objectives(asked: Asked) -> int:
     """A comparison that a file describes."""
-    for name in ("dataset", "backbone", "size"):
-        value = getattr(asked, name)
-        if value is not None:
-            raise ValueError(f"--{name} {value} is for a paper's table: objectives has --config")
+    papers = {"dataset": asked.datasets, "backbone": asked.backbones, "size": asked.size}
+    asked.refuse(papers, "for the paper's tables and figures: objectives has --config")
+    asked.refuse({"from": asked.results}, "for merge")
     if asked.show_settings:
         print_settings("settings of a comparison, for --set", ComparisonConfig, json=asked.json)
         return 0
     if asked.config is None:
         raise ValueError("--config is not set: give the comparison's YAML file")
-    return _compare(asked, read_config(ComparisonConfig, asked.config, _overrides(asked)))
-
-
-def _paper_table(asked: Asked) -> int:
-    """A comparison that a table of the paper describes."""
-    if asked.config is not None:
-        raise ValueError(
-            f"--config {asked.config} is for objectives: {asked.experiment} takes --dataset and "
-            "--backbone, and --set changes its settings"
-        )
-    if asked.show_settings:
-        print_settings("settings of a comparison, for --set", ComparisonConfig, json=asked.json)
-        return 0
-    if asked.dataset is None or asked.backbone is None:
-        missing = "--dataset" if asked.dataset is None else "--backbone"
-        raise ValueError(
-            f"{missing} is not set: {asked.experiment} is of one data set and backbone"
-        )
-    config = PAPER_TABLES[asked.experiment](asked.dataset, asked.backbone, asked.size or "paper")
-    printed = published(asked.experiment, asked.backbone, asked.dataset)
-    return _compare(asked, changed_config(config, None, _overrides(asked)), printed)
-
-
-def _overrides(asked: Asked) -> list[str]:
     short = [setting("settings.data.folder", asked.data)] if asked.data else []
-    return [*asked.settings, *short]
-
-
-def _compare(
-    asked: Asked,
-    config: ComparisonConfig,
-    printed: Mapping[str, Mapping[str, float]] | None = None,
-) -> int:
-    if asked.out is None:
-        raise ValueError("--out is not set: give a folder for the runs and the report")
+    config = read_config(ComparisonConfig, asked.config, [*asked.settings, *short])
     methods, seeds = select(config, asked.methods, asked.seeds)
-    comparison = Comparison(config, asked.out)
+    if asked.archive is not None:
+        return _pack(asked, asked.config, config)
+    comparison = Comparison(config, asked.store)
     if asked.plan:
-        print_plan(plan(comparison, methods, seeds, _measuring), json=asked.json)
+        print_plan(plan(comparison, methods, seeds, measuring), json=asked.json)
         return 0
     if not asked.report:
         print_plan(plan(comparison, methods, seeds), brief=True)
-        status = _run(comparison, methods, seeds, asked.budget)
+        status = run_runs(comparison, methods, seeds, asked.budget)
         if status:
             return status
-    figures = write_comparison_report(comparison, methods, seeds, printed)
+    figures = write_comparison_report(comparison, methods, seeds)
     if asked.json:
         print_json({"report": report_path(comparison), **as_json(comparison, figures)})
     else:
-        _print_summary(figures)
+        print_summary(figures)
         message(f"report in {report_path(comparison)}")
     return 0
 
 
-def _run(
-    comparison: Comparison, methods: Sequence[str], seeds: Sequence[int], budget: float
-) -> int:
-    """Train and test what is missing; the exit status, 0 where all is done."""
-    try:
-        with TrainingProgress() as progress:
-            watcher = ComparisonWatcher(message, progress)
-            run_comparison(comparison, methods, seeds, watcher, Budget(budget))
-    except KeyboardInterrupt:
-        message("stopped; run the same command to continue")
-        return INTERRUPTED
-    except BudgetSpentError:
-        print_plan(plan(comparison, methods, seeds), brief=True)
-        message("the budget is spent; run the same command to continue")
-        return UNFINISHED
-    return 0
-
-
-def _measuring(method: str) -> None:
-    message(f"timing a few steps of {method}")
-
-
-def _print_summary(figures: ComparisonFigures) -> None:
-    k = figures.ks[-1]
-    header = ("method", "seeds", f"R@{k} beam", "difference", "p (Holm)", f"R@{k} exact", "says")
-    rows = []
-    for method in figures.methods:
-        beam, exact = (method.metrics[f"recall@{k}{end}"] for end in ("", "_full_sort"))
-        difference = None if beam.test is None else f"{beam.test.difference:+.4f}"
-        p = None if beam.holm_p is None else f"{beam.holm_p:.3f}"
-        said = None if beam.test is None else verdict(method, k)
-        of_beam, of_exact = (f"{each.interval.mean:.4f}" for each in (beam, exact))
-        rows.append((method.name, len(method.seeds), of_beam, difference, p, of_exact, said))
-    title = f"{figures.title}: {figures.users:,} test users, against {figures.baseline}"
-    print_table(title, header, rows)
-    for row in figures.printed:
-        message(f"{row.method} beside the paper's: {row.verdict}")
-    for name, what in figures.missing.items():
-        message(f"{name}: {what}")
+def _pack(asked: Asked, file: Path, config: ComparisonConfig) -> int:
+    """An archive that runs the same elsewhere."""
+    with TemporaryDirectory() as nowhere:
+        comparison = Comparison(config, Path(nowhere))
+    every = (run for name in comparison.methods for run in comparison.any_runs(name))
+    data = {run.config.data.folder for run in every}
+    command = ["reproduce", OBJECTIVES, "--config", str(file), *chosen_options(asked)]
+    if asked.data:
+        command += ["--data", f"data/{asked.data.name}"]
+    return write_archive(asked, [[*command, "--out", "results"]], {f.name: f for f in data})
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -258,10 +241,3 @@ def _numbers(text: str) -> tuple[int, ...] | int:
     except ValueError:
         raise ValueError(f"--seeds must be whole numbers with commas, got {text!r}") from None
     return numbers if "," in text or not numbers else numbers[0]
-
-
-EXPERIMENTS: dict[str, Callable[[Asked], int]] = {
-    "objectives": _objectives,
-    **dict.fromkeys(PAPER_TABLES, _paper_table),
-}
-"""What can be reproduced, by name."""

@@ -7,7 +7,7 @@ import re
 
 from beamwise.cli.output import message, print_json, print_table
 from beamwise.experiments.comparison_plan import Plan
-from beamwise.report.objective_comparison_text import duration
+from beamwise.report.numbers import duration
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from beamwise.cli.output import message, print_facts, print_json, print_next
+from beamwise.cli.title_training import training_command
 from beamwise.data.dataset import CATALOG_FOLDER, QUALITY_FOLDER
-from beamwise.data.published_targets import TARGETS_FILE
 from beamwise.experiments.tokenizer_report import REPORT_FILE
 from beamwise.tokenization.title_quality import TitleQuality
 from beamwise.tokenization.title_tokenizer import TitlesConfig
@@ -32,7 +31,4 @@ def tell_titles(
             "above the other, so results are counted by title and by item"
         )
     message(f"wrote the report on the titles to {report}")
-    split = ["data.split.name=published"] if (folder / TARGETS_FILE).is_file() else []
-    told = ["backbone.name=pretrained", f"backbone.model={config.model}", *split]
-    options = " ".join(f"--set {shlex.quote(text)}" for text in told)
-    print_next([f"beamwise train --data {folder} {options} --out runs/first"])
+    print_next([training_command(folder, config)])

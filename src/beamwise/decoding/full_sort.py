@@ -19,7 +19,7 @@ from beamwise.decoding.levels import Prefixes
 from beamwise.decoding.ranking import layout
 from beamwise.decoding.request import SearchRequest
 from beamwise.decoding.results import LeavesFound, SearchResult, rank_leaves
-from beamwise.decoding.runs import follows_runs, scorer_of
+from beamwise.decoding.runs import follows_runs, num_prefixes_scored, scorer_of
 from beamwise.decoding.search import chunks_by_length
 
 PREFIXES_AT_ONCE = 2**11
@@ -53,7 +53,7 @@ def full_sort(
     """
     request = SearchRequest(backbone, histories, catalog, top_k, mask, eligible)
     with eval_mode(backbone), fast_cpu_products():
-        order, chunks = chunks_by_length(histories, _users_at_once(catalog))
+        order, chunks = chunks_by_length(histories, _users_at_once(catalog, mask))
         found = [_rank_all(request, users) for users in chunks]
     return SearchResult.joined(found).rows(order.argsort())
 
@@ -84,7 +84,7 @@ def node_log_probs(
     scores = torch.full((len(histories), catalog.num_nodes), -torch.inf, device=catalog.device)
     scores[:, 0] = 0.0
     with eval_mode(backbone), fast_cpu_products():
-        for users in chunks_by_length(histories, _users_at_once(catalog))[1]:
+        for users in chunks_by_length(histories, _users_at_once(catalog, mask))[1]:
             for scored in all_scored(request, users, Eligibility(catalog, None)):
                 for some in (scored.children, scored.passed):
                     scores = scores.to(torch.promote_types(scores.dtype, some.log_probs.dtype))
@@ -172,10 +172,10 @@ def _prefixes_at_once(catalog: Catalog) -> int:
     return max(1, min(PREFIXES_AT_ONCE, 2 * PREFIXES_HELD // num_levels**2))
 
 
-def _users_at_once(catalog: Catalog) -> int:
-    """As many as share one call where the tree is small."""
-    num_inner = catalog.num_nodes - catalog.num_leaves
-    return max(1, _prefixes_at_once(catalog) // num_inner)
+def _users_at_once(catalog: Catalog, mask: str) -> int:
+    """As many as share one call where little is computed for each."""
+    num_computed = max(1, num_prefixes_scored(catalog, mask))  # of a single title nothing may be
+    return max(1, _prefixes_at_once(catalog) // num_computed)
 
 
 def _rank_all(request: SearchRequest, users: Int64[Tensor, " users"]) -> SearchResult:

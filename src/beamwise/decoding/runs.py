@@ -35,6 +35,16 @@ def follows_runs(catalog: Catalog) -> bool:
     return shape.mean_tokens >= TOKENS_A_BRANCHING * shape.mean_branchings
 
 
+def num_prefixes_scored(catalog: Catalog, mask: str) -> int:
+    """Prefixes that a model computes to score the whole tree for one user.
+
+    All but the items; with the mask before the softmax, of titles not those that are decided.
+    """
+    if mask == "before" and follows_runs(catalog):
+        return int((~catalog.is_leaf(catalog.run_stop.long())).sum())
+    return catalog.num_nodes - catalog.num_leaves
+
+
 def scorer_of(
     request: SearchRequest, context: Context, eligibility: Eligibility
 ) -> BranchingScorer:

@@ -82,6 +82,8 @@ class Evaluation:
     """The dataset folder, where it is not the one that the run was trained on."""
     made_by: dict[str, Any] | None = None
     """Code and machine that ranked; None where that was not kept."""
+    weights: str | None = None
+    """Hash of the weights that ranked; None of a baseline, and where that was not kept."""
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
@@ -101,6 +103,7 @@ class Evaluation:
             "seconds": self.seconds,
             "data": self.data,
             "made_by": self.made_by,
+            "weights": self.weights,
         }
         bad = [name for name, value in self.summary.items() if not math.isfinite(value)]
         if bad:
@@ -131,6 +134,7 @@ class Evaluation:
                 baseline=baseline and BASELINES[baseline["name"]].config.model_validate(baseline),
                 data=content.get("data"),
                 made_by=content.get("made_by"),
+                weights=content.get("weights"),
             )
         except UnreadableFileError:
             raise

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-import torch
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from beamwise.catalog import Catalog
 from beamwise.config import Config
-from beamwise.decoding.runs import follows_runs
+from beamwise.decoding.runs import num_prefixes_scored as num_prefixes_scored
 from beamwise.evaluation.survival import SurvivalCounts
 
 MOST_NODES = 250_000
@@ -43,6 +42,8 @@ class SurvivalConfig(Config):
     """Look at so many users, evenly spread over all; at all where not given."""
     timed_users: PositiveInt = 128
     """Users that real searches are run for, to time them and to check the simulated beams."""
+    full_sort_users: NonNegativeInt = 0
+    """Users of these that a full sort is timed with as well, which takes many times as long."""
 
     @model_validator(mode="after")
     def _ascending(self) -> SurvivalConfig:
@@ -168,17 +169,6 @@ class SearchTime:
     def milliseconds(self) -> float:
         """For one user."""
         return 1000 * self.seconds / self.users
-
-
-def num_prefixes_scored(catalog: Catalog, mask: str) -> int:
-    """Prefixes that a model computes to score the whole tree for one user.
-
-    All but the items; with the mask before the softmax, of titles not those that are decided.
-    """
-    ends = torch.arange(catalog.num_nodes, device=catalog.device)
-    if mask == "before" and follows_runs(catalog):
-        ends = catalog.run_stop.long()
-    return int((~catalog.is_leaf(ends)).sum())
 
 
 def added(mine: Any, theirs: Any) -> Any:

@@ -76,7 +76,8 @@ class Survival:
     exact: dict[str, float]
     """Recall and NDCG of the full sort."""
     times: dict[str, SearchTime]
-    """Of real searches, by width as text; `exact` for the exact search."""
+    """Of real searches, by width as text; `exact` for the exact search; `full sort`, and the
+    beam on the same users, where that was timed."""
     told: tuple[ToldLevel, ...] = ()
     """The levels that are told of; all where not given."""
 
@@ -215,6 +216,10 @@ class Survival:
             "levels": [asdict(level) for level in self.levels()],
             "widths": [self._width_as_dict(each) for each in self.widths],
             "exact": {"metrics": self.exact, "time": _time_as_dict(self.times.get("exact"))},
+            "full_sort": {
+                "time": _time_as_dict(self.times.get("full sort")),
+                "beam_time": _time_as_dict(self.times.get("beam on full sort users")),
+            },
             "advice": asdict(self.advice()),
             "disagreeing": self.disagreeing(),
         }

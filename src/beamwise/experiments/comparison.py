@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from beamwise.evaluation import Evaluation
 from beamwise.evaluation.evaluation import BeamWidth
+from beamwise.report.leaf_names import SEMANTIC_ID
 
 SURVIVAL_ROWS = {
     "found": "found by both",
@@ -24,14 +25,15 @@ class Row(NamedTuple):
     values: tuple[str | None, ...]
 
 
-def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
-    """Recall and NDCG by ID and by item under each search, then what the beam lost.
+def comparison(evaluations: Mapping[str, Evaluation], leaves: str = SEMANTIC_ID) -> list[Row]:
+    """Recall and NDCG by leaf and by item under each search, then what the beam lost.
 
     A baseline ranks all items without a search: its figures stand in the first rows, those of beam
     search, and nothing in the others.
 
     Args:
         evaluations: By the name of the run or baseline.
+        leaves: What the leaves of the runs' catalogs are called, as `leaf_names` has it.
 
     Raises:
         ValueError: If there are none.
@@ -43,7 +45,7 @@ def comparison(evaluations: Mapping[str, Evaluation]) -> list[Row]:
     rows = [
         _metric(runs, f"{search}, by {counted}", f"{metric}@{k}", f"{metric}@{k}{suffix}{end}")
         for search, end in (("beam search", ""), ("full sort", "_full_sort"))
-        for counted, suffix in (("ID", ""), ("item", "_by_item"))
+        for counted, suffix in ((leaves, ""), ("item", "_by_item"))
         for metric in ("recall", "ndcg")
         for k in cutoffs
     ]

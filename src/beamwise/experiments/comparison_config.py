@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from beamwise.config import Config, merged
 from beamwise.evaluation import EvaluationConfig
+from beamwise.evaluation.survival_counts import SurvivalConfig
 
 OWN_KEYS = ("out", "start_from", "training.seed")
 """Settings of a run that the comparison itself gives."""
@@ -79,6 +80,10 @@ class ComparisonConfig(Config):
     """Seeds, the first ones, on which grids are judged."""
     evaluation: EvaluationConfig = EvaluationConfig(ks=(10, 20), beam_width=20, full_sort=True)
     """Of the test: beam search and exact ranking."""
+    survival: SurvivalConfig = SurvivalConfig()
+    """Of the survival reports."""
+    survival_of: tuple[str, ...] = ()
+    """Methods whose tested runs get a survival report, which takes longer than a test."""
     resamples: PositiveInt = 10_000
     """Of users, for intervals and tests."""
 
@@ -109,13 +114,16 @@ class ComparisonConfig(Config):
             raise ValueError(
                 f"grid_seeds={self.grid_seeds} is more than there are seeds, {len(self.seeds)}"
             )
+        for name in self.survival_of:
+            _check_method(name, names, "survival_of")
         if not self.evaluation.full_sort:
             raise ValueError("evaluation.full_sort must be true: exact ranking is half the answer")
-        if self.evaluation.mask != "after":
-            raise ValueError(
-                f"evaluation.mask={self.evaluation.mask} is a method's own setting: give it as "
-                "evaluation.mask in the settings of a method, or in those of all"
-            )
+        for group, settings in (("evaluation", self.evaluation), ("survival", self.survival)):
+            if settings.mask != "after":
+                raise ValueError(
+                    f"{group}.mask={settings.mask} is a method's own setting: give it as "
+                    "evaluation.mask in the settings of a method, or in those of all"
+                )
         return self
 
 

@@ -66,7 +66,7 @@ def comparison_figures(
             "run the comparison without --report first"
         )
     _check_same_users({name: each.evaluations for name, each in tested.items()})
-    metrics = _metric_figures({name: each.values for name, each in tested.items()}, comparison)
+    metrics = _metric_figures(tested, comparison)
     any_run = next(iter(tested[baseline].runs.values()))
     return ComparisonFigures(
         title=config.title,
@@ -134,10 +134,15 @@ def _check_same_users(evaluations: Mapping[str, Sequence[Evaluation]]) -> None:
 
 
 def _metric_figures(
-    values: Mapping[str, Mapping[str, Values]], comparison: Comparison
+    tested: Mapping[str, _Tested], comparison: Comparison
 ) -> dict[str, dict[str, MetricFigures]]:
-    """By method and metric; users are drawn once for all of them."""
+    """By method and metric; users are drawn once for all of them.
+
+    Methods with the same seeds are compared seed by seed: these runs began alike.
+    """
     config = comparison.config
+    values = {name: each.values for name, each in tested.items()}
+    seeds = {name: list(each.runs) for name, each in tested.items()}
     keys = [(name, metric) for name, each in values.items() for metric in each]
     intervals = mean_intervals(
         [values[name][metric] for name, metric in keys], resamples=config.resamples
@@ -145,6 +150,7 @@ def _metric_figures(
     compared = [(name, metric) for name, metric in keys if name != config.baseline]
     tests = paired_tests(
         [(values[name][metric], values[config.baseline][metric]) for name, metric in compared],
+        matched=[seeds[name] == seeds[config.baseline] for name, _ in compared],
         resamples=config.resamples,
     )
     test_of = dict(zip(compared, tests, strict=True))

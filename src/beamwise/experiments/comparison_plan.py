@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from beamwise.evaluation import EvaluationConfig
-from beamwise.experiments.objective_comparison import CHECKPOINT_FOLDER, Comparison, PlannedRun
+from beamwise.experiments.objective_comparison import (
+    Comparison,
+    PlannedRun,
+    Step,
+)
 from beamwise.experiments.throughput import logged_epoch_seconds, measured_epoch_seconds
-from beamwise.training.checkpoint import read_progress
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, read_progress
 from beamwise.training.provenance import processor
 from beamwise.training.stages import stages_of
 
 THROUGHPUT_FILE = "throughput.json"
 """Of the folder of a comparison: what was measured for lack of logs."""
-State = Literal["done", "to be tested", "begun", "to be trained"]
+State = Literal["done", "to be diagnosed", "to be tested", "begun", "to be trained"]
 
 
 class PlannedWork(NamedTuple):
@@ -31,7 +34,8 @@ class PlannedWork(NamedTuple):
     training_seconds: float | None
     """Still to train, by one process, as if training never stopped early; None where unknown."""
     testing_seconds: float | None
-    """Of its test, as far as that is to be done; None where no test was timed yet."""
+    """Of its test, and its survival report where it gets one, as far as they are to be done; None
+    where none was timed yet."""
 
 
 @dataclass(frozen=True)
@@ -109,26 +113,25 @@ class _Estimate:
     def __init__(self, comparison: Comparison, measuring: Callable[[str], None] | None) -> None:
         self._comparison, self._measuring = comparison, measuring
         self._epochs: dict[tuple[str, str], list[float] | None] = {}
-        self._test: dict[str, float | None] = {}
+        self._known: dict[tuple[Step, str], float | None] = {}
 
     def of_run(self, run: PlannedRun, tested: bool) -> PlannedWork:
-        evaluation = self._comparison.config.evaluation
-        state: State = "to be trained"
-        if run.is_trained:
-            is_done = not tested or run.evaluation(evaluation) is not None
-            state = "done" if is_done else "to be tested"
-        elif read_progress(run.folder / CHECKPOINT_FOLDER):
-            state = "begun"
-        training = 0.0 if run.is_trained else self._left(run)
-        testing = 0.0 if state == "done" or not tested else self._test_seconds(run, evaluation)
-        return PlannedWork(run.method, run.label, state, training, testing)
+        left = self._comparison.steps_left(run, tested)
+        state: State = "done"
+        if "training" in left:
+            is_begun = read_progress(run.folder / CHECKPOINT_FOLDER)
+            state = "begun" if is_begun else "to be trained"
+        elif left:
+            state = "to be tested" if "test" in left else "to be diagnosed"
+        training = self._left(run) if "training" in left else 0.0
+        return PlannedWork(run.method, run.label, state, training, self._testing(run, left))
 
     def of_later(self, method: str, seed: int) -> PlannedWork:
         """A run that waits for a grid: as long as another of its method."""
         label = f"{method}, seed {seed}, once the best settings are known"
         run = next(iter(self._comparison.any_runs(method)))
         seconds = self._whole(run)
-        testing = self._test_seconds(run, self._comparison.config.evaluation)
+        testing = self._testing(run, self._comparison.steps_left(run, True))
         return PlannedWork(method, label, "to be trained", seconds, testing)
 
     def _whole(self, run: PlannedRun) -> float | None:
@@ -185,9 +188,17 @@ class _Estimate:
             unfinished.replace(path)
         return kept[name]
 
-    def _test_seconds(self, run: PlannedRun, evaluation: EvaluationConfig) -> float | None:
-        """As those that masked alike took."""
-        mask = run.tested_with(evaluation).mask
-        if mask not in self._test:
-            self._test[mask] = self._comparison.test_seconds(mask)
-        return self._test[mask]
+    def _testing(self, run: PlannedRun, left: Sequence[Step]) -> float | None:
+        """As long as the tests and reports took that masked alike."""
+        seconds: list[float] = []
+        for step in left:
+            if step == "training":
+                continue
+            key = (step, run.config.evaluation.mask)
+            if key not in self._known:
+                self._known[key] = self._comparison.step_seconds(*key)
+            known = self._known[key]
+            if known is None:
+                return None
+            seconds.append(known)
+        return math.fsum(seconds)

@@ -16,7 +16,8 @@ from beamwise.report.objective_comparison_markdown import comparison_markdown
 from beamwise.report.objective_comparison_plot import plot_comparison
 from beamwise.report.published_results import reproductions
 
-REPORT_FILE, FIGURES_FILE, PICTURE_FILE = "report.md", "report.json", "report.png"
+STEM = "report"
+"""Of the files of a comparison that has its folder for itself."""
 
 
 def write_comparison_report(
@@ -24,8 +25,9 @@ def write_comparison_report(
     methods: Sequence[str],
     seeds: Sequence[int],
     printed: Mapping[str, Mapping[str, float]] | None = None,
+    stem: str = STEM,
 ) -> ComparisonFigures:
-    """Write `report.md`, `report.json` and `report.png` from the runs that are there.
+    """Write `STEM.md`, `STEM.json` and `STEM.png` from the runs that are there.
 
     Each file appears complete or not at all, so several processes may write the same report.
 
@@ -34,6 +36,7 @@ def write_comparison_report(
         methods: Some of its methods.
         seeds: Some of its seeds.
         printed: Figures that a paper printed, by method and metric, to stand beside ours.
+        stem: Of the names of the files.
 
     Raises:
         ValueError: As `comparison_figures`.
@@ -41,15 +44,17 @@ def write_comparison_report(
     figures = comparison_figures(comparison, methods, seeds)
     if printed:
         figures = replace(figures, printed=reproductions(figures, printed))
-    markdown = comparison_markdown(figures, PICTURE_FILE)
-    content = json.dumps(as_json(comparison, figures), indent=1, allow_nan=False)
-    for name in (PICTURE_FILE, FIGURES_FILE, REPORT_FILE):
+    picture = f"{stem}.png"
+    texts = {
+        f"{stem}.json": json.dumps(as_json(comparison, figures), indent=1, allow_nan=False) + "\n",
+        f"{stem}.md": comparison_markdown(figures, picture),
+    }
+    for name in (picture, *texts):
         unfinished = comparison.out / f".{os.getpid()}.{name}"
-        if name == PICTURE_FILE:
+        if name == picture:
             plot_comparison(figures, unfinished)
         else:
-            text = markdown if name == REPORT_FILE else content + "\n"
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_text(texts[name], encoding="utf-8")
         unfinished.replace(comparison.out / name)
     return figures
 
@@ -66,6 +71,6 @@ def as_json(comparison: Comparison, figures: ComparisonFigures) -> dict[str, Any
     return {**asdict(figures), "verdicts": verdicts, "settings": settings}
 
 
-def report_path(comparison: Comparison) -> Path:
+def report_path(comparison: Comparison, stem: str = STEM) -> Path:
     """Where the Markdown is."""
-    return comparison.out / REPORT_FILE
+    return comparison.out / f"{stem}.md"

@@ -10,13 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from beamwise.evaluation import EvaluationConfig
 from beamwise.experiments.comparison_claim import claimed
 from beamwise.experiments.evaluate_run import evaluate
-from beamwise.experiments.objective_comparison import CHECKPOINT_FOLDER, Comparison, PlannedRun
-from beamwise.training.checkpoint import is_finished
+from beamwise.experiments.objective_comparison import (
+    Comparison,
+    PlannedRun,
+    Step,
+)
+from beamwise.experiments.survival_report import survival_report
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished
 from beamwise.training.run import train
 
+WORDS: dict[Step, str] = {
+    "training": "training",
+    "test": "ranking the test targets of",
+    "survival report": "following the beams of",
+}
 POLL_SECONDS = 2.0
 """Between looks at runs that other processes are at."""
 Aim = tuple[Path, bool]
@@ -63,11 +72,6 @@ class _Job(NamedTuple):
     run: PlannedRun
     tested: bool
 
-    def is_done(self, evaluation: EvaluationConfig) -> bool:
-        if self.tested:
-            return self.run.evaluation(evaluation) is not None
-        return self.run.is_trained
-
 
 def run_comparison(
     comparison: Comparison,
@@ -76,7 +80,7 @@ def run_comparison(
     watcher: ComparisonWatcher,
     budget: Budget | None = None,
 ) -> None:
-    """Train and evaluate what is missing of some methods and seeds, seed by seed.
+    """Train, test and diagnose what is missing of some methods and seeds, seed by seed.
 
     What others start from and what grids need is trained as well. A finished run is left alone, an
     interrupted one continued. Any number of processes may work on one folder: each claims the run
@@ -118,8 +122,8 @@ def _pending(
             for run in comparison.needed(method, seed):
                 tested = final is not None and run.folder == final.folder
                 jobs[run.folder, tested] = _Job(run, tested)
-    evaluation = comparison.config.evaluation
-    done.update(aim for aim, job in jobs.items() if aim not in done and job.is_done(evaluation))
+    left = (aim for aim in jobs if aim not in done)
+    done.update([aim for aim in left if not comparison.steps_left(*jobs[aim])])
     return [job for aim, job in jobs.items() if aim not in done]
 
 
@@ -139,24 +143,31 @@ class _Worker:
         with claimed(job.run.folder) as is_ours:
             if not is_ours:
                 return False
-            if not job.is_done(self.comparison.config.evaluation):
-                self._do(job)
+            self._do(job)
             return True
 
     def _do(self, job: _Job) -> None:
-        run = job.run
+        run, config = job.run, self.comparison.config
+        steps: dict[Step, Callable[[], object]] = {
+            "training": lambda: train(run.config, self._trained),
+            "test": lambda: evaluate(run.folder, "test", run.tested_with(config.evaluation)),
+            "survival report": lambda: survival_report(
+                run.folder, "test", run.diagnosed_with(config.survival)
+            ),
+        }
         try:
-            if not run.is_trained:
-                self.budget.check()
-                self.watcher.step(f"training {run.label}")
-                train(run.config, self._trained)
-            if job.tested:
-                tested_with = run.tested_with(self.comparison.config.evaluation)
-                self.budget.check(self.comparison.test_seconds(tested_with.mask) or 0.0)
-                self.watcher.step(f"ranking the test targets of {run.label}")
-                evaluate(run.folder, "test", tested_with)
+            for step in self.comparison.steps_left(run, job.tested):
+                self.budget.check(self._needed(run, step))
+                self.watcher.step(f"{WORDS[step]} {run.label}")
+                steps[step]()
         except ValueError as error:
             raise ValueError(f"{run.label}: {error}") from None
+
+    def _needed(self, run: PlannedRun, step: Step) -> float:
+        """Seconds below which a step is not begun; training can stop anywhere."""
+        if step == "training":
+            return 0.0
+        return self.comparison.step_seconds(step, run.config.evaluation.mask) or 0.0
 
     def _trained(self, step: dict[str, Any]) -> None:
         self.watcher.training(step)

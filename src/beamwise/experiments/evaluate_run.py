@@ -23,7 +23,7 @@ from beamwise.evaluation import (
 from beamwise.evaluation.evaluation import SUMMARY_FILE
 from beamwise.evaluation.targets import are_retired
 from beamwise.sequences.windows import Windows
-from beamwise.training.checkpoint import read_progress
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, read_progress, weights_version
 from beamwise.training.provenance import provenance
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
@@ -73,6 +73,7 @@ def evaluate(
         per_user=with_ids(evaluation.per_user, run_data, windows),
         data=None if data is None else str(Path(data).resolve()),
         made_by=asdict(provenance(accelerator.device)),
+        weights=weights_version(opened.folder / CHECKPOINT_FOLDER),
     )
     if accelerator.is_main_process:
         evaluation.save(result_folder(opened.folder, split, _path(data)))
@@ -185,7 +186,7 @@ def unfinished_epoch(run: Path) -> int | None:
     Raises:
         ValueError: If the last checkpoint is damaged.
     """
-    progress = read_progress(run / "checkpoint")
+    progress = read_progress(run / CHECKPOINT_FOLDER)
     return None if not progress or progress.get("finished") else progress["epoch"] + 1
 
 

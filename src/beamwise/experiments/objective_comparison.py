@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from beamwise.config import ConfigError, merged, parse_config, read_config
 from beamwise.data.dataset import CATALOG_FOLDER, INTERACTIONS_FILE
 from beamwise.evaluation import Evaluation, EvaluationConfig
 from beamwise.evaluation.evaluation import SUMMARY_FILE
+from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig, with_changes
+from beamwise.experiments.moved_runs import unplaced
 from beamwise.experiments.run_summary import summarise_run
-from beamwise.training.checkpoint import is_finished
+from beamwise.experiments.saved_survival import SURVIVAL_FILE, SavedSurvival
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished, weights_version
 from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
 from beamwise.training.presets import preset
 from beamwise.training.provenance import Origin
 from beamwise.training.run_data import RunData
 
-CHECKPOINT_FOLDER = "checkpoint"
+Step = Literal["training", "test", "survival report"]
+"""What is done of a run, in this order."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class PlannedRun:
         described = self.folder / CONFIG_FILE
         if not described.is_file() or not is_finished(self.folder / CHECKPOINT_FOLDER):
             return False
-        theirs, ours = _comparable(read_config(RunConfig, described)), _comparable(self.config)
+        theirs, ours = unplaced(read_config(RunConfig, described)), unplaced(self.config)
         if changed := [key for key in ours if ours[key] != theirs[key]]:
             raise ValueError(
                 f"{self.folder} holds a run with other settings ({', '.join(changed)}) than "
@@ -80,6 +83,14 @@ class PlannedRun:
                 f"{now}, with other users, interactions or targets: give the data that it was "
                 "trained on, or choose another --out"
             )
+        begin = self.config.start_from
+        if origin is None or begin is None or not (begin / CHECKPOINT_FOLDER).is_dir():
+            return
+        if origin.source != weights_version(begin / CHECKPOINT_FOLDER):
+            raise ValueError(
+                f"{self.folder} began with other weights than {begin} has now: delete "
+                f"{self.folder}, and it is trained again"
+            )
 
     def evaluation(self, config: EvaluationConfig) -> Evaluation | None:
         """Its test under these settings; None where it is not trained or not so tested.
@@ -90,10 +101,33 @@ class PlannedRun:
         if not self.is_trained or not (self.folder / SUMMARY_FILE).is_file():
             return None
         saved = Evaluation.load(self.folder)
-        return saved if saved.config == self.tested_with(config) and saved.data is None else None
+        is_asked_for = saved.config == self.tested_with(config) and saved.data is None
+        return saved if is_asked_for and saved.weights == self._weights else None
+
+    @property
+    def _weights(self) -> str | None:
+        """What results must be of: one of earlier weights, or that does not say, is no result."""
+        return weights_version(self.folder / CHECKPOINT_FOLDER)
 
     def tested_with(self, config: EvaluationConfig) -> EvaluationConfig:
         """The comparison's settings of the test, with the mask that the method decodes with."""
+        return config.model_copy(update={"mask": self.config.evaluation.mask})
+
+    def survival(self, config: SurvivalConfig) -> SavedSurvival | None:
+        """Its survival report under these settings; None where there is none.
+
+        Raises:
+            ValueError: As `is_trained`, or if the report is damaged.
+        """
+        if not self.is_trained:
+            return None
+        saved = SavedSurvival.load(self.folder)
+        if saved is None or saved.settings != self.diagnosed_with(config):
+            return None
+        return saved if saved.weights == self._weights else None
+
+    def diagnosed_with(self, config: SurvivalConfig) -> SurvivalConfig:
+        """The comparison's settings of survival reports, with the mask of the method."""
         return config.model_copy(update={"mask": self.config.evaluation.mask})
 
 
@@ -189,14 +223,39 @@ class Comparison:
             for each in self.methods[method].points:
                 yield from self._with_source(method, each, trial)
 
-    def test_seconds(self, mask: str) -> float | None:
-        """Mean time of the tests in the folder that masked so; None where there are none.
+    def steps_left(self, run: PlannedRun, tested: bool) -> tuple[Step, ...]:
+        """What is still to do of a run, in order.
+
+        Args:
+            run: One of its runs.
+            tested: Whether it stands for its method, and not only for a point of a grid.
+
+        Raises:
+            ValueError: As `PlannedRun.is_trained`, or if a result is damaged.
+        """
+        is_told = run.method in self.config.survival_of
+        left: dict[Step, bool] = {
+            "training": not run.is_trained,
+            "test": tested and run.evaluation(self.config.evaluation) is None,
+            "survival report": tested and is_told and run.survival(self.config.survival) is None,
+        }
+        return tuple(step for step, is_left in left.items() if is_left)
+
+    def step_seconds(self, step: Step, mask: str) -> float | None:
+        """Mean time of the tests or survival reports in the folder that masked so; None of none.
 
         Raises:
             ValueError: If a result is damaged.
         """
-        tests = [Evaluation.load(path.parent) for path in self.out.rglob(f"seed-*/{SUMMARY_FILE}")]
-        timed = [test.seconds for test in tests if test.config.mask == mask]
+        name = SUMMARY_FILE if step == "test" else SURVIVAL_FILE
+        folders = [path.parent for path in self.out.rglob(f"seed-*/{name}")]
+        if step == "test":
+            tests = map(Evaluation.load, folders)
+            timed = [test.seconds for test in tests if test.config.mask == mask]
+        else:
+            found = map(SavedSurvival.load, folders)
+            reports = [report for report in found if report and report.settings.mask == mask]
+            timed = [report.seconds for report in reports if report.seconds is not None]
         return sum(timed) / len(timed) if timed else None
 
     def _with_source(self, method: str, point: str, seed: int) -> Iterator[PlannedRun]:
@@ -246,12 +305,3 @@ def _catalog_version(folder: Path) -> str:
         raise ValueError(
             f"{folder} has no readable catalog: give a prepared and tokenized data folder"
         ) from None
-
-
-def _comparable(config: RunConfig) -> dict[str, Any]:
-    """All settings, without the places of folders that may have been moved since."""
-    settings = config.model_dump(mode="json")
-    if config.start_from is not None:
-        settings["start_from"] = os.path.relpath(config.start_from, config.out)
-    del settings["out"], settings["data"]["folder"]
-    return settings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,12 +25,15 @@ from beamwise.experiments.evaluate_run import (
     unfinished_epoch,
     with_ids,
 )
+from beamwise.experiments.saved_survival import SURVIVAL_FILE
 from beamwise.report.survival_page import survival_page
 from beamwise.report.survival_plot import plot_report
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, weights_version
+from beamwise.training.provenance import provenance
 from beamwise.training.run import Run, open_run
 from beamwise.training.run_data import RunData
 
-FIGURES_FILE, USERS_FILE = "survival.json", "survival.parquet"
+USERS_FILE = "survival.parquet"
 PICTURE_FILE, PAGE_FILE = "survival.png", "survival.html"
 PICTURE_SUFFIX = ".png"
 COMPARED = "survival-compared"
@@ -65,10 +69,19 @@ def survival_report(
     other = None if data is None else Path(data)
     opened = open_run(Path(run), accelerator.device, other)
     config = config or settings_like(opened.config.evaluation)
+    begin = time.perf_counter()
     survival = diagnose(opened, data_of(opened), split, config, progress)
+    seconds = time.perf_counter() - begin
     if accelerator.is_main_process:
-        facts = {"run": str(run), "split": split, "data": None if other is None else str(other)}
-        facts["unfinished"] = unfinished_epoch(opened.folder) is not None
+        facts = {
+            "run": str(run),
+            "split": split,
+            "data": None if other is None else str(other),
+            "unfinished": unfinished_epoch(opened.folder) is not None,
+            "seconds": seconds,
+            "weights": weights_version(opened.folder / CHECKPOINT_FOLDER),
+            "made_by": asdict(provenance(accelerator.device)),
+        }
         save_report(result_folder(opened.folder, split, other), survival, facts)
     return survival
 
@@ -177,7 +190,7 @@ def save_report(folder: Path, survival: Survival, facts: Mapping[str, Any]) -> N
     _write_text(folder / PAGE_FILE, survival_page(named, title_of(named, facts["split"])))
     plot_report(named, folder / PICTURE_FILE)
     text = json.dumps(figures(survival, facts), indent=1, allow_nan=False, ensure_ascii=False)
-    _write_text(folder / FIGURES_FILE, text + "\n")
+    _write_text(folder / SURVIVAL_FILE, text + "\n")
 
 
 def figures(survival: Survival, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
 
 SIGNIFICANT = 0.05
+Level = Literal["reproduced", "not reproduced", "undecided"]
+"""What the height of our figures says of a paper's."""
+Direction = Literal["holds", "opposite", "not established"]
+"""What our difference to the baseline says of a paper's."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,41 @@ class MethodFigures:
     """The point that its runs were trained with."""
 
 
-class Reproduction(NamedTuple):
+@dataclass(frozen=True)
+class Reproduction:
     """A method whose figures a paper printed, and what ours say of them."""
 
     method: str
-    published: Mapping[str, float]
+    published: dict[str, float]
     """By metric."""
-    verdict: Literal["reproduced", "direction only", "not reproduced"]
+    level: Level | None
+    """Of the figures themselves; None where ours are not of the paper's models."""
+    directions: dict[str, Direction]
+    """Of the differences to the baseline, by metric, where the paper prints one."""
+
+    @property
+    def direction(self) -> Direction | None:
+        """Of all metrics: opposite where one is, else what holds must hold of all.
+
+        None where the paper prints no difference.
+        """
+        said = set(self.directions.values())
+        if not said:
+            return None
+        if "opposite" in said:
+            return "opposite"
+        return "holds" if said == {"holds"} else "not established"
+
+    @property
+    def direction_text(self) -> str | None:
+        """In words: one where all metrics agree, else which metrics say what."""
+        said = list(dict.fromkeys(self.directions.values()))
+        if len(said) < 2:
+            return self.direction
+        return "; ".join(f"{each}: {', '.join(self._metrics_of(each))}" for each in said)
+
+    def _metrics_of(self, direction: Direction) -> list[str]:
+        return [name for name, each in self.directions.items() if each == direction]
 
 
 @dataclass(frozen=True)

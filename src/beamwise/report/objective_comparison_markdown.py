@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from beamwise.evaluation.significance import Interval
+from beamwise.report.markdown import table
+from beamwise.report.numbers import (
+    ABSENT,
+    decimal,
+    duration,
+    interval_text,
+    p_text,
+    percent,
+    signed,
+)
 from beamwise.report.objective_comparison import (
     ComparisonFigures,
     MethodFigures,
@@ -13,18 +24,10 @@ from beamwise.report.objective_comparison import (
     verdict,
 )
 from beamwise.report.objective_comparison_text import (
-    ABSENT,
     BESIDE_THE_PAPER,
     HOW_TO_READ,
     SETTINGS_TRIED,
     WHAT_IMPROVED,
-    decimal,
-    duration,
-    interval_text,
-    p_text,
-    percent,
-    signed,
-    table,
 )
 
 SEARCHES = {"Beam search": "", "Exact ranking": "_full_sort"}
@@ -80,10 +83,9 @@ def _printed_table(figures: ComparisonFigures) -> str:
         cells = []
         for name in names:
             interval = ours[row.method][name].interval
-            mean = f"{decimal(interval.mean)} {interval_text(interval, decimal)}"
-            cells.append(f"{decimal(row.published[name])}<br>{mean}")
-        rows.append((row.method, *cells, row.verdict))
-    return table(("method", *names, "says"), rows)
+            cells.append(f"{decimal(row.published[name])}<br>{_mean_text(interval)}")
+        rows.append((row.method, *cells, row.level or ABSENT, row.direction_text or ABSENT))
+    return table(("method", *names, "level", "direction"), rows)
 
 
 def _metric_table(figures: ComparisonFigures, end: str) -> str:
@@ -107,8 +109,12 @@ def _metric_table(figures: ComparisonFigures, end: str) -> str:
 def _cell(figures: MetricFigures) -> str:
     interval, test = figures.interval, figures.test
     spread = ABSENT if interval.std is None else decimal(interval.std)
-    mean = f"{decimal(interval.mean)} {interval_text(interval, decimal)}, std {spread}"
+    mean = f"{_mean_text(interval)}, std {spread}"
     return mean if test is None else f"{mean}<br>{_difference(figures)}"
+
+
+def _mean_text(interval: Interval) -> str:
+    return f"{decimal(interval.mean)} {interval_text(interval.low, interval.high, decimal)}"
 
 
 def _difference(figures: MetricFigures) -> str:
@@ -116,7 +122,7 @@ def _difference(figures: MetricFigures) -> str:
     test, p = figures.test, figures.holm_p
     if test is None or p is None:
         return ABSENT
-    text = f"{signed(test.difference)} {interval_text(test, signed)}, p {p_text(p)}"
+    text = f"{signed(test.difference)} {interval_text(test.low, test.high, signed)}, p {p_text(p)}"
     return f"**{text}**" if figures.is_established else text
 
 

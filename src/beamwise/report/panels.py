@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from beamwise.report.numbers import plain
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.lines import Line2D
 
-Dash = Literal["solid", "dashed", "dotted"]
+Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The colours of Okabe and Ito, safe for colour-blind; yellow is left out, too pale for a line."""
 GREY = "#666666"
 LINE_ROOM = 22
 """Points between a panel and its title, where one line of legend or text hides nothing."""
 FEW_DECADES = 100
-"""Numbers up to here have ticks also at 2 and 5 times a power of ten."""
+"""An axis that spans less has ticks also at 2 and 5 times a power of ten."""
 
 
 def line(
@@ -90,13 +92,13 @@ def frame_shares(axes: Axes, places: range) -> None:
     axes.set_axisbelow(True)
 
 
-def plain_numbers(axis: Axis, highest: int | float) -> None:
-    """Write a logarithmic axis up to `highest` as 1, 10, 100, 1,000."""
+def plain_numbers(axis: Axis, highest: int | float, lowest: int | float = 1) -> None:
+    """Write a logarithmic axis from `lowest` to `highest` as 0.1, 1, 10, 100, 1,000."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    subs = (1.0, 2.0, 5.0) if highest < FEW_DECADES else (1.0,)
+    subs = (1.0, 2.0, 5.0) if highest / lowest < FEW_DECADES else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from html import escape
 
 from beamwise.evaluation.survival_figures import Survival
+from beamwise.report.inline_svg import INK, in_page
+from beamwise.report.page import figure, page, row, table
 from beamwise.report.survival_panels import PANELS, Panel
 from beamwise.report.survival_plot import panel_svg
 from beamwise.report.survival_tables import Table, tables
 from beamwise.report.survival_text import Finding, findings, percent
 
-INK = "#010203"
-"""Stands for the colour of the page's text in drawings, and is replaced by it."""
-BLUE = "#0072b2"
+BLUE = {"#0072b2": "var(--blue)"}
 """The first model's colour, which a dark page has brighter."""
-STYLE_SHEET = """
-:root { color-scheme: light dark; --page: #fff; --ink: #1b1b1b; --soft: #5c5c5c; --line: #ddd;
-  --card: #f6f6f4; --mark: #0b6e4f; --blue: #0072b2; }
-@media (prefers-color-scheme: dark) { :root { --page: #16181b; --ink: #e8e6e3; --soft: #a5a39f;
-  --line: #3a3d42; --card: #1f2226; --mark: #6fcf97; --blue: #4ba3e3; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1.2rem 4rem; background: var(--page);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
-h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-p { margin: .3rem 0; } .soft { color: var(--soft); font-size: .9rem; }
-.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(21rem, 1fr)); }
-.panels { grid-template-columns: repeat(auto-fit, minmax(27rem, 1fr)); }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
-  padding: .9rem 1rem; min-width: 0; }
-.numbers { display: flex; flex-wrap: wrap; gap: .4rem 1.6rem; margin: .2rem 0 .6rem; }
-.numbers b { display: block; font-size: 1.35rem; line-height: 1.2; }
-dt { font-weight: 600; margin-top: .8rem; } dd { margin: .1rem 0 0; }
-.do { border-left: 3px solid var(--mark); padding-left: .6rem; margin-top: .3rem; }
-.scroll { overflow-x: auto; } svg { width: 100%; height: auto; color: var(--ink); }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th { font-weight: 600; vertical-align: bottom; } th:first-child, td:first-child {
-  text-align: left; white-space: nowrap; }
-@media (max-width: 30rem) { .grid, .panels { grid-template-columns: 1fr; } }
-"""
 
 
 def survival_page(survivals: Mapping[str, Survival], title: str) -> str:
@@ -54,13 +27,7 @@ def survival_page(survivals: Mapping[str, Survival], title: str) -> str:
     Raises:
         ValueError: If there are no models, or more than colours to tell them apart.
     """
-    body = "\n".join(_body(survivals, title))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE_SHEET}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    return page(title, "\n".join(_body(survivals, title)))
 
 
 def _body(survivals: Mapping[str, Survival], title: str) -> Iterator[str]:
@@ -80,8 +47,8 @@ def _body(survivals: Mapping[str, Survival], title: str) -> Iterator[str]:
     for panel in PANELS:
         yield _figure(panel, survivals)
     yield "</div>"
-    for table in tables(survivals):
-        yield _table(table)
+    for each in tables(survivals):
+        yield _table(each)
 
 
 def _normalised_over(survivals: Mapping[str, Survival]) -> str:
@@ -118,23 +85,10 @@ def _finding(finding: Finding) -> str:
 
 
 def _figure(panel: Panel, survivals: Mapping[str, Survival]) -> str:
-    svg = panel_svg(panel, survivals, INK)
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = svg.replace(BLUE, "var(--blue)")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(panel.heading)}" ', 1)
-    return (
-        f'<figure class="card" style="margin:0"><h3>{escape(panel.heading)}</h3>{svg}'
-        f'<figcaption class="soft">{escape(panel.meaning)}</figcaption></figure>'
-    )
+    svg = in_page(panel_svg(panel, survivals, INK), panel.heading, BLUE)
+    return figure(panel.heading, svg, panel.meaning)
 
 
-def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.header)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
-    return (
-        f'<h2>{escape(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="soft">{escape(table.note)}</p>'
-    )
+def _table(shown: Table) -> str:
+    cells = table([row(shown.header, "th")], map(row, shown.rows))
+    return f'<h2>{escape(shown.title)}</h2>{cells}<p class="soft">{escape(shown.note)}</p>'

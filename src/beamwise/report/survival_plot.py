@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.evaluation.survival_figures import Survival
+from beamwise.report.inline_svg import drawn_svg
 from beamwise.report.panels import COLOURS, line
 from beamwise.report.survival_panels import PANELS, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 OUTCOMES = {
@@ -22,8 +24,6 @@ OUTCOMES = {
 }
 """Label and colour of each part of a bar; the colours of Okabe and Ito, safe for colour-blind."""
 COLUMNS = 2
-INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-"""Matplotlib's settings for the colours of text and axes."""
 
 
 def plot_survival(survival: Mapping[str, SurvivalCounts], beam_width: int, path: Path) -> None:
@@ -95,35 +95,24 @@ def plot_report(survivals: Mapping[str, Survival], path: Path) -> None:
 
 def panel_svg(panel: Panel, survivals: Mapping[str, Survival], ink: str) -> str:
     """One panel as SVG to stand in a page: transparent, text as text, `ink` for text and axes."""
-    from io import StringIO
+    return drawn_svg(lambda: _panel_figure(panel, survivals), ink, panel.heading)
 
-    from matplotlib import rc_context
+
+def _panel_figure(panel: Panel, survivals: Mapping[str, Survival]) -> Figure:
     from matplotlib.figure import Figure
 
     colours = colours_of(survivals)
-    settings: dict[Any, Any] = dict.fromkeys(INKED, ink)
-    settings |= {
-        "svg.fonttype": "none",
-        "svg.hashsalt": panel.heading,
-        "font.family": ["sans-serif"],
-    }
-    with rc_context(settings):
-        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.subplots()
-        axes.patch.set_alpha(0)
-        draw_panel(axes, panel, survivals, colours)
-        if len(survivals) > 1:
-            figure.legend(
-                handles=_swatches(colours),
-                loc="outside upper left",
-                ncols=3,
-                frameon=False,
-                fontsize=8,
-            )
-        text = StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+    draw_panel(figure.subplots(), panel, survivals, colours)
+    if len(survivals) > 1:
+        figure.legend(
+            handles=_swatches(colours),
+            loc="outside upper left",
+            ncols=3,
+            frameon=False,
+            fontsize=8,
+        )
+    return figure
 
 
 def draw_panel(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from beamwise.evaluation.survival_counts import SearchTime, WidthCounts
 from beamwise.evaluation.survival_figures import Survival
+from beamwise.report.leaf_names import leaf_names
 
 ABSENT = "-"
 MOST_LEVELS = 12
@@ -46,8 +47,9 @@ def width_table(survivals: Mapping[str, Survival]) -> Table:
         exact = (_four(survival.exact.get(metric)) for metric in metrics)
         time = survival.times.get("exact")
         rows.append((name, "exact", *exact, "100.0 %", "100.0 %", _time(time)))
+    leaves = leaf_names([each.level_name == "token" for each in survivals.values()])
     note = (
-        f"By {_counted(survivals)}. Recall and NDCG come from all users, times from real searches "
+        f"By {leaves}. Recall and NDCG come from all users, times from real searches "
         f"of a sample on this machine. * is the beam that the report is about. {_below(k)}"
     )
     return Table("By beam width", header, rows, note)
@@ -144,13 +146,6 @@ def level_table(name: str, survival: Survival) -> Table:
     return Table(
         f"{name}: beam of {survival.config.beam_width}, {word} by {word}", header, rows, note
     )
-
-
-def _counted(survivals: Mapping[str, Survival]) -> str:
-    """What a hit is."""
-    names = {each.level_name for each in survivals.values()}
-    kinds = {"level": "semantic ID", "token": "title"}
-    return " or ".join(kind for name, kind in kinds.items() if name in names)
 
 
 def _levels_shown(survival: Survival) -> list[int]:

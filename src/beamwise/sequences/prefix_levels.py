@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -106,9 +107,17 @@ def prefix_competition(
     return counts, log_weights_of(catalog, nodes, counts, total, scaling)
 
 
+_known_prefixes: WeakKeyDictionary[Catalog, Tensor] = WeakKeyDictionary()
+"""What `_prefixes_of_length` has counted; a catalog never changes, and is forgotten with it."""
+
+
 def _prefixes_of_length(catalog: Catalog) -> Int64[Tensor, " lengths"]:
-    """Prefixes of 0, 1, 2, ... tokens, those that end before included."""
-    bounds = torch.tensor(catalog.level_start, device=catalog.device)
-    lengths = (catalog.leaf_nodes >= 0).sum(1)
-    ended = torch.bincount(lengths, minlength=catalog.num_levels + 1).cumsum(0)
-    return bounds.diff() + pad(ended[:-1], (1, 0))
+    """Prefixes of 0, 1, 2, ... tokens, those that end before included; counted once a catalog."""
+    known = _known_prefixes.get(catalog)
+    if known is None:
+        bounds = torch.tensor(catalog.level_start, device=catalog.device)
+        lengths = (catalog.leaf_nodes >= 0).sum(1)
+        ended = torch.bincount(lengths, minlength=catalog.num_levels + 1).cumsum(0)
+        known = bounds.diff() + pad(ended[:-1], (1, 0))
+        _known_prefixes[catalog] = known
+    return known

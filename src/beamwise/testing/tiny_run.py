@@ -56,3 +56,16 @@ def tiny_config(folder: Path, data: Path) -> RunConfig:
 def tiny_run(folder: Path, tokenizer: QuantizedConfig | None = None) -> Path:
     """Make data in `folder/data`, train in `folder/run`, and return the run folder."""
     return train(tiny_config(folder / "run", tiny_data(folder / "data", tokenizer)))
+
+
+def tiny_paper_settings() -> list[str]:
+    """Overrides that make a comparison of the paper's as small as `TINY_TIGER`."""
+    sizes = TINY_TIGER.model_dump(include={"dim", "num_heads", "head_dim", "feedforward_dim"})
+    return [
+        *(f"settings.backbone.{name}={size}" for name, size in sizes.items()),
+        "settings.training.epochs=1",
+        "resamples=100",
+        "survival.widths=[5,20,100]",
+        "survival.timed_users=8",
+        "survival.full_sort_users=4",
+    ]

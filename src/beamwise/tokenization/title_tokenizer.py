@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ CONFIG_FILE, TEXT_FOLDER = "config.yaml", "text"
 """In the tokenizer's folder: its settings, and the Hugging Face tokenizer."""
 TITLE = "{title}"
 """In the template of an answer, where the title goes."""
+BEFORE_ANSWERS = "\n"
+"""What stands before an answer where its tokens depend on that: prompts end with it as a rule."""
 TITLES_NEED = "titles as items need transformers: pip install 'beamwise[text]'"
 MOST_SHOWN = 100
 """Characters of a title that a message repeats."""
@@ -105,11 +108,27 @@ class TitleTokenizer:
         return len(self.text)
 
     def encode_answers(self, titles: Sequence[str]) -> list[list[int]]:
-        """The tokens of each title's answer, without the end token or any other special one."""
+        """The tokens of each title's answer, without the end token or any other special one.
+
+        They are those of an answer that follows a prompt. A tokenizer of SentencePiece's kind puts
+        a `▁` where a text begins, which an answer therefore has not.
+
+        Raises:
+            ValueError: If an answer's beginning shares a token with what stands before it.
+        """
         if not titles:
             return []
-        answers = [self.config.answer.replace(TITLE, title) for title in titles]
-        return self.text(answers, add_special_tokens=False)["input_ids"]
+        before, tokens = self._before
+        answers = [before + self.config.answer.replace(TITLE, title) for title in titles]
+        rows = self._tokens_of(answers)
+        for title, row in zip(titles, rows, strict=True):
+            if row[: len(tokens)] != tokens:
+                raise ValueError(
+                    f"the tokenizer of model {self.config.model!r} joins the beginning of an "
+                    f"answer to the line before it, as with title {_shown(title)}: begin the "
+                    "setting answer with another character, or take another model"
+                )
+        return [row[len(tokens) :] for row in rows]
 
     def decode_answers(self, tokens: Iterable[Sequence[int]]) -> list[str]:
         """The titles of answers; of what is no answer, the whole text.
@@ -117,21 +136,58 @@ class TitleTokenizer:
         Args:
             tokens: Of each answer, without the end token.
         """
-        before, after = self.config.answer.split(TITLE)
-        return [_between(self._text_of(row), before, after) for row in tokens]
-
-    def _text_of(self, tokens: Sequence[int]) -> str:
-        return self.text.decode(
-            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
+        texts = (self._text_of(row) for row in tokens)
+        return [text if (title := self._title_in(text)) is None else title for text in texts]
 
     def titles_of(self, catalog: Catalog) -> list[str]:
-        """The title of every item, by item index, from its tokens alone."""
+        """The title of every item, by item index, from its tokens alone.
+
+        Raises:
+            ValueError: If an item's tokens are no answer.
+        """
         paths = catalog.leaf_tokens.cpu().numpy()
         lengths = (paths >= 0).sum(axis=1) - 1  # the end token is the last
-        rows = (path[:length].tolist() for path, length in zip(paths, lengths, strict=True))
-        titles = self.decode_answers(rows)
+        titles: list[str] = []
+        for path, length in zip(paths, lengths, strict=True):
+            text = self._text_of(path[:length].tolist())
+            title = self._title_in(text)
+            if title is None:
+                raise ValueError(
+                    f"an item of the catalog reads {_shown(text)}, which is no answer of the form "
+                    f"{self.config.answer!r}: tokenize the data again"
+                )
+            titles.append(title)
         return [titles[leaf] for leaf in catalog.leaf_of_item.tolist()]
+
+    @cached_property
+    def _before(self) -> tuple[str, list[int]]:
+        """Text before an answer, and its tokens; none where an answer is read and written alone."""
+        answer = self.config.answer.replace(TITLE, "a")
+        before, alone, both = self._tokens_of([BEFORE_ANSWERS, answer, BEFORE_ANSWERS + answer])
+        is_needed = both != before + alone or self._decoded(alone) != answer
+        return (BEFORE_ANSWERS, before) if is_needed else ("", [])
+
+    def _tokens_of(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.text(list(texts), add_special_tokens=False)["input_ids"]
+
+    def _text_of(self, tokens: Sequence[int]) -> str:
+        """The text of an answer's tokens, as it follows a prompt."""
+        before = self._before[1]
+        whole = self._decoded([*before, *tokens])
+        return whole[len(self._decoded(before)) :] if before else whole
+
+    def _decoded(self, tokens: list[int]) -> str:
+        return self.text.decode(
+            tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+
+    def _title_in(self, text: str) -> str | None:
+        """The title of an answer; None where the text is none."""
+        before, after = self.config.answer.split(TITLE)
+        is_answer = text.startswith(before) and text.endswith(after)
+        if not is_answer or len(text) < len(before) + len(after):
+            return None
+        return text[len(before) : len(text) - len(after)]
 
     def encode_prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of texts that an answer follows.
@@ -240,14 +296,6 @@ def open_text_tokenizer(model: Path | str) -> Any:
         reason = ValueError("it has no vocabulary")  # transformers makes one where files lack
         raise unreadable_model(str(model), "tokenizer", reason)
     return tokenizer
-
-
-def _between(text: str, before: str, after: str) -> str:
-    """What stands between two texts; the whole where it is not between them."""
-    is_between = text.startswith(before) and text.endswith(after)
-    if not is_between or len(text) < len(before) + len(after):
-        return text
-    return text[len(before) : len(text) - len(after)]
 
 
 def _shown(title: str) -> str:

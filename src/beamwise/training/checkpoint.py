@@ -6,11 +6,13 @@ out, and come from where the model came from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+CHECKPOINT_FOLDER = "checkpoint"
+"""Of a run folder; earlier stages have folders in it."""
 LAST = "last.safetensors"
 """Everything that the next step depends on."""
 BEST = "best.safetensors"
@@ -64,6 +68,25 @@ def load_last(folder: Path, state: State) -> dict[str, Any]:
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": states, "param_groups": groups})
     return json.loads(metadata["progress"])
+
+
+def weights_version(folder: Path) -> str | None:
+    """Hash of the file that `load_weights` reads, 16 hex digits; None where there is none.
+
+    A file is read once in a process unless it changes.
+    """
+    for name in (BEST, LAST):
+        path = folder / name
+        if path.is_file():
+            written = path.stat()
+            return _hash_of(path, written.st_mtime_ns, written.st_size)
+    return None
+
+
+@cache
+def _hash_of(path: Path, written: int, size: int) -> str:  # noqa: ARG001
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def read_progress(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from beamwise._version import __version__
 PROVENANCE_FILE = "provenance.json"
 """Of a run folder."""
 PACKAGE = Path(__file__).parents[1]
+BUILT_FROM_FILE = "built_from.json"
+"""In a package that was installed from a checkout's wheel: that commit, and its source's hash."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Provenance:
     source: str
     """Hash of this package's source files: results of equal hashes were made by the same code."""
     commit: str | None
-    """Of the checkout that the package lies in, `-dirty` where files were changed since; None where
-    it lies in none."""
+    """Of the checkout that the package lies in or was built from, `-dirty` where files were changed
+    since; None where neither is known."""
     processor: str
     cores: int
     threads: int
@@ -49,10 +51,12 @@ class Origin:
     """`RunData.version` of what it was trained on."""
     made_by: tuple[Provenance, ...]
     """Each code and machine that trained a part of it, in order."""
+    source: str | None = None
+    """Hash of the weights it began with, where those are another run's."""
 
     def continued(self, here: Provenance) -> Origin:
         """The origin when training goes on here."""
-        return self if here in self.made_by else Origin(self.data, (*self.made_by, here))
+        return self if here in self.made_by else replace(self, made_by=(*self.made_by, here))
 
     def save(self, folder: Path) -> None:
         """Write `provenance.json` into a run folder, complete or not at all."""
@@ -72,7 +76,8 @@ class Origin:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(content["data"], tuple(Provenance(**made) for made in content["made_by"]))
+            made_by = tuple(Provenance(**made) for made in content["made_by"])
+            return cls(content["data"], made_by, content.get("source"))
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path} is damaged: remove it, and the run no longer says what made it"
@@ -108,10 +113,35 @@ def source_version(package: Path = PACKAGE) -> str:
 
 @cache
 def commit(package: Path = PACKAGE) -> str | None:
-    """The commit of the checkout whose file the package is; None where no checkout holds it."""
+    """The commit of the checkout whose file the package is, or that it was built from.
+
+    None where no checkout holds it and nothing readable says what it was built from.
+    """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
-        return None
+        return _built_from(package)
     return _git(package, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def built_from(commit: str, source: str) -> str:
+    """What `BUILT_FROM_FILE` says in a package that was built from a commit.
+
+    Args:
+        commit: As `commit` tells it in the checkout.
+        source: As `source_version` tells it there; where the installed files have another, they
+            were changed since.
+    """
+    return json.dumps({"commit": commit, "source": source}) + "\n"
+
+
+def _built_from(package: Path) -> str | None:
+    """The commit that the package says it was built from; None where it does not say."""
+    try:
+        content = json.loads((package / BUILT_FROM_FILE).read_text(encoding="utf-8"))
+        made_from, source = str(content["commit"]), content["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_changed = source != source_version(package) and not made_from.endswith("-dirty")
+    return f"{made_from}-dirty" if is_changed else made_from
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

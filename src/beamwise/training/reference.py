@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
+from beamwise.backbones import AnyBackbone, Pretrained, PretrainedConfig
 from beamwise.catalog import Catalog
 from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.objectives.base import INITIAL_WEIGHTS, CandidateScores, Needs, Reference
 from beamwise.scoring import Scorer, TrainingBatch
-from beamwise.training.checkpoint import load_weights, read_progress
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, load_weights, read_progress
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.run_model import (
     check_same_model,
@@ -21,14 +22,21 @@ from beamwise.training.run_model import (
 )
 
 
-def check_reference(reference: Reference | None, catalog: Catalog) -> None:
+def check_reference(reference: Reference | None, backbone: nn.Module, catalog: Catalog) -> None:
     """Refuse a reference that could not be built when its time comes.
 
+    Args:
+        reference: What the objective needs.
+        backbone: The model to train.
+        catalog: What it is trained with.
+
     Raises:
-        ValueError: If it names a folder that is no run, or one that had another catalog.
+        ValueError: If it names a folder that is no run, or one that had another catalog or read
+            histories otherwise.
     """
     if reference is not None and reference != INITIAL_WEIGHTS:
-        _config_of(Path(reference), catalog)
+        folder = Path(reference)
+        _check_histories(folder, _config_of(folder, catalog), backbone)
 
 
 def build_reference(
@@ -44,8 +52,9 @@ def build_reference(
         catalog: What it is trained with.
 
     Raises:
-        ValueError: If another run is named that cannot be read or had another catalog.
+        ValueError: As `check_reference`, or if the other run cannot be read.
     """
+    check_reference(reference, backbone, catalog)
     if reference is None:
         return None
     if reference == INITIAL_WEIGHTS:
@@ -61,12 +70,15 @@ def trained_backbone(folder: Path, catalog: Catalog, beside: nn.Module | None = 
     Args:
         folder: Of that run.
         catalog: Of this one.
-        beside: A model in use, whose frozen weights are shared where they are the same.
+        beside: A model in use, whose frozen weights are shared where they are the same, whatever
+            the adapters on them.
 
     Raises:
         ValueError: If the folder is no run, or was trained with another catalog than `catalog`.
     """
     config = _config_of(folder, catalog)
+    if isinstance(beside, Pretrained):
+        beside = beside.with_settings(config.backbone)
     return trained_model(folder, config, catalog.vocab_size, beside)
 
 
@@ -77,13 +89,13 @@ def start_from(folder: Path, backbone: nn.Module, catalog: Catalog) -> None:
         ValueError: If the folder is no run, or its run had another catalog or another model.
     """
     check_same_model(folder, _config_of(folder, catalog), backbone)
-    load_weights(folder / "checkpoint", backbone)
+    load_weights(folder / CHECKPOINT_FOLDER, backbone)
 
 
 def _config_of(folder: Path, catalog: Catalog) -> RunConfig:
     if not (folder / CONFIG_FILE).is_file():
         raise ValueError(f"{folder} is not a run folder: {CONFIG_FILE} is missing")
-    if read_progress(folder / "checkpoint").get("finished") is False:
+    if read_progress(folder / CHECKPOINT_FOLDER).get("finished") is False:
         raise ValueError(
             f"{folder} is not trained to its end, so its best weights may still change: continue "
             "it first, or give another run"
@@ -95,6 +107,32 @@ def _config_of(folder: Path, catalog: Catalog) -> RunConfig:
             "give a run that was trained with the same items and tokens"
         )
     return read_config(RunConfig, folder / CONFIG_FILE)
+
+
+def _check_histories(folder: Path, config: RunConfig, backbone: nn.Module) -> None:
+    """Refuse a model to which this run's encoding of histories means something else.
+
+    A reference scores the very batches that are made for the model to train.
+    """
+    if not isinstance(backbone, AnyBackbone):
+        return
+    ours, theirs = backbone.config, config.backbone
+    if ours.name != theirs.name:
+        raise ValueError(
+            f"{folder} was trained with backbone.name={theirs.name}, this run has {ours.name}, "
+            "which reads histories otherwise: give a reference with the same backbone.name"
+        )
+    if not isinstance(ours, PretrainedConfig) or not isinstance(theirs, PretrainedConfig):
+        return
+    theirs_by_name = theirs.prompt.model_dump()
+    others = [name for name, text in ours.prompt if text != theirs_by_name[name]]
+    if others:
+        named = ", ".join(f"backbone.prompt.{name}" for name in others)
+        raise ValueError(
+            f"{folder} was trained with another {named}, and as a reference it would read the "
+            f"prompts of this run: set backbone.prompt as in {folder / CONFIG_FILE}, or give "
+            "another reference"
+        )
 
 
 def scored(

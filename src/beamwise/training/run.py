@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import polars as pl
@@ -23,7 +24,13 @@ from beamwise.objectives import AnyObjectiveConfig
 from beamwise.sequences.batches import WEIGHTS, mixed_seed
 from beamwise.sequences.prefix_levels import num_prefixes
 from beamwise.training.batch_source import BatchSource, Process
-from beamwise.training.checkpoint import is_finished, load_weights, read_progress
+from beamwise.training.checkpoint import (
+    CHECKPOINT_FOLDER,
+    is_finished,
+    load_weights,
+    read_progress,
+    weights_version,
+)
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.later_catalog import read_later_catalog
 from beamwise.training.loop import Trainer
@@ -158,7 +165,7 @@ def _check_stage(
     needs = stage.objective.needs
     of_branchings = num_prefixes(data.catalog, needs.max_prefixes)
     stage.objective.check(of_branchings if needs.branching_levels else data.catalog.num_levels)
-    check_reference(needs.reference, data.catalog)
+    check_reference(needs.reference, backbone, data.catalog)
     BatchSource(cast(Backbone, backbone), data, config, needs, Process(count=num_processes))
     mined = needs.negatives and config.negatives.source == "beam"
     if config.early_stopping.metric == "loss" and (mined or needs.moving_loss):
@@ -242,31 +249,42 @@ def _origin(config: RunConfig, data: RunData, accelerator: Accelerator) -> Origi
     """What the run comes from, this process included.
 
     Raises:
-        ValueError: If it was begun on other data.
+        ValueError: If it was begun on other data, or with other weights.
     """
     here = provenance(accelerator.device)
     before = Origin.load(config.out)
+    begin = config.start_from
+    source = None if begin is None else weights_version(begin / CHECKPOINT_FOLDER)
     if before is None:
-        return Origin(data.version, (here,))
+        return Origin(data.version, (here,), source)
     if before.data != data.version:
         raise ValueError(
             f"{config.out} was trained on data {before.data}, {config.data.folder} now has "
             f"{data.version}, with other users, interactions or targets: restore them, or choose "
             "another --out"
         )
+    if before.source != source:
+        raise ValueError(
+            f"{config.out} began with other weights than {begin} has now: delete {config.out}, or "
+            "choose another --out"
+        )
     return before.continued(here)
 
 
 def _describe(config: RunConfig, data: RunData, backbone: nn.Module) -> None:
-    """Write what makes the folder complete, the config last: with it the folder is a run."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    data.catalog.save(config.out / CATALOG_FOLDER)
-    data.items.write_parquet(config.out / CATALOG_FOLDER / ITEMS_FILE)
-    if (config.data.folder / TOKENIZER_FOLDER).is_dir():
-        tokenizer = config.out / TOKENIZER_FOLDER
-        shutil.copytree(config.data.folder / TOKENIZER_FOLDER, tokenizer, dirs_exist_ok=True)
-    describe_model(backbone, config.out)
-    write_config(config, config.out / CONFIG_FILE)
+    """Make the run folder: all that does not change in training, or after a failure nothing."""
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    name = config.out.name
+    with TemporaryDirectory(prefix=f".{name}-", dir=config.out.parent) as beside:
+        made = Path(beside) / name
+        made.mkdir()
+        data.catalog.save(made / CATALOG_FOLDER)
+        data.items.write_parquet(made / CATALOG_FOLDER / ITEMS_FILE)
+        if (config.data.folder / TOKENIZER_FOLDER).is_dir():
+            shutil.copytree(config.data.folder / TOKENIZER_FOLDER, made / TOKENIZER_FOLDER)
+        describe_model(backbone, made)
+        write_config(config, made / CONFIG_FILE)
+        made.replace(config.out)  # an empty folder there gives way
 
 
 def _read_items(path: Path, catalog: Catalog) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from torch import nn
 
 from beamwise.backbones import AnyBackbone, Pretrained, PretrainedConfig, build_backbone
 from beamwise.data.dataset import TOKENIZER_FOLDER
-from beamwise.training.checkpoint import load_weights
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, load_weights
 from beamwise.training.config import CONFIG_FILE, RunConfig
 from beamwise.training.run_data import RunData
 
@@ -84,7 +84,7 @@ def trained_model(
     else:
         described = folder / MODEL_FOLDER
         model = build_backbone(config.backbone, vocab_size, folder / TOKENIZER_FOLDER, described)
-    load_weights(folder / "checkpoint", model)
+    load_weights(folder / CHECKPOINT_FOLDER, model)
     return model
 
 

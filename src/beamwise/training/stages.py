@@ -8,6 +8,7 @@ from pathlib import Path
 from beamwise.objectives import OBJECTIVES
 from beamwise.objectives.base import Objective
 from beamwise.scoring import Scorer
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER
 from beamwise.training.config import RunConfig
 
 
@@ -39,7 +40,7 @@ def stages_of(config: RunConfig) -> list[Stage]:
     return [
         Stage(
             OBJECTIVES[each.objective.name](each.objective),
-            config.out / "checkpoint" / ("" if number == last else f"stage-{number}"),
+            config.out / CHECKPOINT_FOLDER / ("" if number == last else f"stage-{number}"),
             number,
             len(configs),
         )
