@@ -8,12 +8,6 @@ from beamwise.experiments.saved_survival import SavedSort, SavedTime
 from .conftest import evidence_from, method, survival
 
 
-class TimedSort(SavedSort):
-    """With the beam over the users of the full sort."""
-
-    beam_time: SavedTime | None = None
-
-
 def test_times_and_retention_of_the_reports(evidence_of):
     evidence = evidence_of("figure1")
     section = figure1.section(evidence)
@@ -35,6 +29,12 @@ def test_times_and_retention_of_the_reports(evidence_of):
         for report in reports
     ]
     assert ce[4].mean == pytest.approx(sum(ratios) / 2)
+    ratios = [
+        report.full_sort.time.milliseconds_per_user
+        / report.full_sort.beam_time.milliseconds_per_user
+        for report in reports
+    ]
+    assert ce[5].mean == pytest.approx(sum(ratios) / 2)
     series = section.charts[0].series[0]
     kept = [report.beam.retention for report in reports]
     assert [value.mean for value in series.y] == pytest.approx(
@@ -47,7 +47,7 @@ def test_a_full_sort_is_set_beside_a_beam_of_the_same_users(setting):
     plain = survival((10, 5, 1, 1))
     timed = plain.model_copy(
         update={
-            "full_sort": TimedSort(
+            "full_sort": SavedSort(
                 time=SavedTime(milliseconds_per_user=60.0),
                 beam_time=SavedTime(milliseconds_per_user=4.0),
             )
