@@ -201,6 +201,8 @@ def test_an_archive_runs_elsewhere_and_merges_back(paper, beamwise, tmp_path, mo
     assert packed["parts"] == ("office-tiger-small",)
     complaint = beamwise("reproduce", "merge", "--out", tmp_path / "store").complaint
     assert "--from is not set" in complaint
+    nowhere = ("--data", tmp_path / "nowhere", "--from", tmp_path, "--out", tmp_path / "store")
+    assert "no folder at --data" in beamwise("reproduce", "merge", *nowhere).complaint
 
 
 def test_experiments_follow_each_other_for_all_backbones(beamwise, tmp_path, monkeypatch):

@@ -79,6 +79,10 @@ def merge_results(asked: Asked) -> int:
     """Runs that another machine brought back."""
     if asked.results is None:
         raise ValueError("--from is not set: give the folder results of an archive that ran")
+    if asked.data is not None and not asked.data.is_dir():
+        raise ValueError(
+            f"no folder at --data {asked.data}: give the folder that holds the data, by name"
+        )
     data = None if asked.data is None else {path.name: path for path in asked.data.iterdir()}
     summary = merge(asked.results, asked.store, data=data)
     if asked.json:
