@@ -7,8 +7,13 @@ from typing import Any
 
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig
 from beamwise.experiments.paper.checks import check_reports
-from beamwise.experiments.paper.comparison_parts import difference_table, recall_chart
-from beamwise.experiments.paper.evidence import Evidence, estimate
+from beamwise.experiments.paper.comparison_parts import (
+    difference_table,
+    quality_columns,
+    quality_row,
+    recall_chart,
+)
+from beamwise.experiments.paper.evidence import Evidence
 from beamwise.experiments.paper.method_notes import how_set, intervals
 from beamwise.experiments.paper.seeds import OVER_SEEDS, over_seeds, seed_difference
 from beamwise.experiments.paper.setting import CE, Setting
@@ -107,29 +112,19 @@ def section(evidence: Evidence) -> Section:
 
 def _quality_table(evidence: Evidence) -> Table:
     figures = evidence.figures
-    names = [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in figures.ks]
-    shown = {"beam search": "", "exact ranking": "_full_sort"}
-    columns = [Column(name="method"), Column(name="seeds", unit="count")]
-    columns += [
-        Column(name=name.replace("recall", "HR"), unit="metric", group=group)
-        for group in shown
-        for name in names
-    ]
     by_item = [f"recall@{k}_by_item" for k in figures.ks]
-    columns += [
+    columns = quality_columns(figures, "HR") + [
         Column(name=f"HR@{k}", unit="metric", group="by item, beam search") for k in figures.ks
     ]
-    rows: list[tuple[Value, ...]] = []
-    for method in figures.methods:
-        metrics = (f"{name}{end}" for end in shown.values() for name in names)
-        cells = [estimate(method.metrics[name].interval) for name in metrics]
-        items = [method.by_item[name] for name in by_item]
-        rows.append((method.name, len(method.seeds), *cells, *items))
+    rows = tuple(
+        (*quality_row(figures, method), *(method.by_item[name] for name in by_item))
+        for method in figures.methods
+    )
     return Table(
         name="quality",
         title="Hit rate and NDCG, by title",
         columns=tuple(columns),
-        rows=tuple(rows),
+        rows=rows,
         note="Means over windows and seeds with 95 % intervals; by item without.",
     )
 

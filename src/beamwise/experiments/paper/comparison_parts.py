@@ -14,6 +14,8 @@ from beamwise.report.published_results import reproductions
 from beamwise.report.section import Axis, Chart, Column, Series, Table, Value
 
 SHORT = {"recall": "R", "ndcg": "N"}
+SEARCHES = {"beam search": "", "exact ranking": "_full_sort"}
+"""Heading of columns, and end of the names of metrics."""
 
 
 class Printed(NamedTuple):
@@ -187,3 +189,30 @@ def short(metric: str) -> str:
     """R@10 of recall@10."""
     name, at = metric.split("@")
     return f"{SHORT[name]}@{at}"
+
+
+def quality_names(figures: ComparisonFigures) -> list[str]:
+    """Recall and NDCG at all cutoffs, as columns show them for each search."""
+    return [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in figures.ks]
+
+
+def quality_columns(figures: ComparisonFigures, recall: str = "recall") -> list[Column]:
+    """Method, seeds, and the metrics under both searches.
+
+    Args:
+        figures: Whose.
+        recall: What recall with one target a user is called.
+    """
+    metrics = [
+        Column(name=name.replace("recall", recall), unit="metric", group=group)
+        for group in SEARCHES
+        for name in quality_names(figures)
+    ]
+    return [Column(name="method"), Column(name="seeds", unit="count"), *metrics]
+
+
+def quality_row(figures: ComparisonFigures, method: MethodFigures) -> list[Value]:
+    """The cells of `quality_columns`."""
+    keys = [f"{name}{end}" for end in SEARCHES.values() for name in quality_names(figures)]
+    cells = [estimate(method.metrics[key].interval) for key in keys]
+    return [method.name, len(method.seeds), *cells]

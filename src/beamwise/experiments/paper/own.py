@@ -17,10 +17,17 @@ from beamwise.experiments.evaluate_run import (
     evaluate_baselines,
     save_baselines,
 )
-from beamwise.experiments.paper.comparison_parts import difference_table, how_compared, recall_chart
+from beamwise.experiments.paper.comparison_parts import (
+    difference_table,
+    how_compared,
+    quality_columns,
+    quality_names,
+    quality_row,
+    recall_chart,
+)
 from beamwise.experiments.paper.evidence import Evidence, estimate
 from beamwise.experiments.paper.setting import CE, Setting
-from beamwise.report.section import Column, Section, Table, Value
+from beamwise.report.section import Section, Table, Value
 from beamwise.tokenization import tokenize
 from beamwise.tokenization.item_ids import ItemIdsConfig
 from beamwise.training.presets import preset
@@ -131,21 +138,9 @@ def section(evidence: Evidence) -> Section:
 
 def _quality(evidence: Evidence) -> Table:
     figures = evidence.figures
-    names = [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in figures.ks]
-    ends = {"beam search": "", "exact ranking": "_full_sort"}
-    columns = [Column(name="method"), Column(name="seeds", unit="count")]
-    columns += [Column(name=name, unit="metric", group=group) for group in ends for name in names]
+    names = quality_names(figures)
     rows: list[tuple[Value, ...]] = [
-        (
-            method.name,
-            len(method.seeds),
-            *(
-                estimate(method.metrics[f"{name}{end}"].interval)
-                for end in ends.values()
-                for name in names
-            ),
-        )
-        for method in figures.methods
+        tuple(quality_row(figures, method)) for method in figures.methods
     ]
     for name, evaluation in _baselines(evidence).items():
         values = [evaluation.per_user[each].to_numpy()[None] for each in names]
@@ -154,7 +149,7 @@ def _quality(evidence: Evidence) -> Table:
     return Table(
         name="quality",
         title="Recall and NDCG by both searches",
-        columns=tuple(columns),
+        columns=tuple(quality_columns(figures)),
         rows=tuple(rows),
         note="Means over users and seeds with 95 % intervals.",
     )
