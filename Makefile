@@ -44,6 +44,7 @@ bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON line
 	$(VENV)/bin/python benchmarks/beam_search.py --backbone llama
 	$(VENV)/bin/python benchmarks/titles.py
 	$(VENV)/bin/python benchmarks/titles_training.py
+	$(VENV)/bin/python benchmarks/titles_costs.py
 	$(VENV)/bin/python benchmarks/random_exactness.py
 
 clean: ## Remove the environments, caches and the demo's output; runs stay

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 import torch
 from harness import emit
@@ -21,6 +24,7 @@ from beamwise.tokenization import tokenize
 from beamwise.tokenization.title_tokenizer import TitlesConfig
 from beamwise.training.config import RunConfig
 from beamwise.training.loop import Trainer
+from beamwise.training.reference import build_reference
 from beamwise.training.run_data import RunData
 from beamwise.training.stages import stages_of
 
@@ -49,17 +53,28 @@ def titles_folder(given: Path | None, made: Path) -> Path:
 
 
 def titles_trainer(
-    folder: Path, model: str, objective: str, batch_size: int, chunk_size: int | None = None
+    folder: Path,
+    model: str,
+    batch_size: int,
+    settings: Mapping[str, Any],
+    chunk_size: int | None = None,
 ) -> Trainer:
-    """What `beamwise train` runs on titles, over fresh weights or those of the model."""
+    """What `beamwise train` runs on titles, over fresh weights or those of the model.
+
+    Args:
+        folder: Of the data.
+        model: tiny or smollm2.
+        batch_size: Examples of a step.
+        settings: Further sections: the objective's, and that of negatives where it has some.
+        chunk_size: Examples at once; the backbone's choice where not given.
+    """
     never, nowhere = 10**9, Path(gettempdir())
     published = (folder / TARGETS_FILE).is_file()
     split = {"name": "published"} if published else {"name": "leave-one-out"}
-    settings = {
+    whole = {
         "out": nowhere,
         "data": {"folder": folder, "max_history": MAX_HISTORY, "split": split},
         "backbone": {"name": "pretrained", "model": model},
-        "objective": {"name": objective},
         "training": {
             "batch_size": batch_size,
             "micro_batch_size": batch_size,
@@ -68,14 +83,16 @@ def titles_trainer(
             "checkpoint_steps": never,
             "log_steps": never,
         },
+        **settings,
     }
-    config = parse_config(RunConfig, settings, source="benchmark")
+    config = parse_config(RunConfig, whole, source="benchmark")
     data = RunData.load(config.data)
     torch.manual_seed(SEED)
     tokenizer = folder / TOKENIZER_FOLDER
     backbone = build_backbone(config.backbone, data.catalog.vocab_size, tokenizer)
     (stage,) = stages_of(config)
-    return Trainer(config, data, backbone, stage)
+    reference = build_reference(stage.objective.needs.reference, backbone, data.catalog)
+    return Trainer(config, data, backbone, replace(stage, reference=reference))
 
 
 def _toy_folder() -> Path | None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from full_vocabulary import POSITIONS, FullVocabularyTrainer, Positions
@@ -34,6 +35,11 @@ MEMORY_TARGET = 2.0
 OBJECTIVES = ("msl", "bear")
 
 
+def plainly(objective: str) -> dict[str, Any]:
+    """Its default settings."""
+    return {"objective": {"name": objective}}
+
+
 def ours(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> Contender:
     """One optimiser step a round, as `beamwise train` makes it."""
     return lambda turn: trainer.step(steps, turn)["targets"]
@@ -46,7 +52,7 @@ def alternative(trainer: FullVocabularyTrainer, steps: list[Int64[Tensor, " rows
 
 def measure_speed(folder: Path, chosen: argparse.Namespace, objective: str) -> None:
     """Check that both sides have the same losses, and time them in turn."""
-    trainer = titles_trainer(folder, chosen.model, objective, chosen.batch_size)
+    trainer = titles_trainer(folder, chosen.model, chosen.batch_size, plainly(objective))
     steps = steps_of_epoch(trainer, chosen.repeats + 1)
     others = {
         positions: FullVocabularyTrainer(trainer, positions, chosen.at_once)
@@ -96,7 +102,7 @@ def our_step(
     folder: Path, model: str, objective: str, batch_size: int, at_once: int
 ) -> Callable[[], object]:
     """One step, of as many targets at once as the alternative has."""
-    trainer = titles_trainer(folder, model, objective, batch_size, at_once)
+    trainer = titles_trainer(folder, model, batch_size, plainly(objective), at_once)
     with_optimizer_state(trainer)
     step = steps_of_epoch(trainer, 1)
     return lambda: trainer.step(step, 0)
@@ -111,7 +117,7 @@ def alternative_step(
     positions: Positions,
 ) -> Callable[[], object]:
     """The same step of the alternative."""
-    trainer = titles_trainer(folder, model, objective, batch_size, at_once)
+    trainer = titles_trainer(folder, model, batch_size, plainly(objective), at_once)
     with_optimizer_state(trainer)
     other = FullVocabularyTrainer(trainer, positions, at_once)
     (rows,) = steps_of_epoch(trainer, 1)

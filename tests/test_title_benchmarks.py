@@ -14,7 +14,7 @@ from beamwise.decoding import beam_search
 pytest.importorskip("transformers")
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("harness", "titles")
+SCRIPTS = ("harness", "titles", "title_workload", "titles_training", "titles_costs")
 TINY = TinyConfig(dim=16, num_layers=2, num_heads=2, feedforward_dim=16)
 
 
@@ -55,3 +55,27 @@ def test_items_that_differ_are_noticed(titles):
     narrow = Narrow(problem.backbone, problem.catalog, problem.users)
     with pytest.raises(RuntimeError, match="do not find the same titles"):
         titles.check_items(narrow, generator, histories)
+
+
+@pytest.fixture
+def costs(titles, monkeypatch):
+    """The script of costs, on tokens learned from the titles."""
+    monkeypatch.setattr(importlib.import_module("title_workload"), "TOKENS_OF", "tiny")
+    return importlib.import_module("titles_costs")
+
+
+def test_costs_stand_beside_plain_fine_tuning(costs, capsys):
+    methods = ["bear", "s-dpo", "simulated beams"]
+    small = ["--batch-size", "4", "--negatives", "2", "--repeats", "1", "--no-memory"]
+    costs.main(["--only", *methods, *small])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    compared = {line["benchmark"]: line for line in lines if line["kind"] == "comparison"}
+    assert list(compared) == [f"titles, tiny, {method} over ce" for method in methods]
+    assert all(line["ratio"] > 0 for line in compared.values())
+    assert compared["titles, tiny, simulated beams over ce"]["paper_says_over"] == 4.45
+
+
+def test_a_step_is_weighed_after_its_optimiser(costs, tmp_path):
+    folder = importlib.import_module("title_workload").titles_folder(None, tmp_path / "made")
+    step = costs.step_of(folder, "tiny", "apao-pairwise", 4, 2)
+    assert step()["targets"] == 4
