@@ -22,7 +22,7 @@ def test_tuned_and_not_tuned_methods_are_named():
     assert (
         "Second stages (ce-s-dpo after ce) have a learning rate of 5e-05 and at most 200" in tuning
     )
-    assert masks.startswith("msl decode with illegal tokens masked before the softmax, the others")
+    assert masks.startswith("Illegal tokens are masked before the softmax by msl, after it by the")
 
 
 def test_small_models_and_titles_have_values_of_others():

@@ -94,6 +94,6 @@ def _masks(evidence: Evidence) -> str:
     if len(before) == len(methods):
         return "All methods decode with illegal tokens masked before the softmax."
     return (
-        f"{', '.join(before)} decode with illegal tokens masked before the softmax, the others "
-        "after it; a difference between the two kinds is of the loss and of the mask together."
+        f"Illegal tokens are masked before the softmax by {', '.join(before)}, after it by the "
+        "others; a difference between the two kinds is of the loss and of the mask together."
     )
