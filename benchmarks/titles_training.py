@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 from full_vocabulary import POSITIONS, FullVocabularyTrainer, Positions
@@ -26,6 +26,7 @@ from title_workload import titles_folder, titles_trainer
 from torch import Tensor
 from workload import steps_of_epoch
 
+from beamwise.backbones import Pretrained
 from beamwise.training.loop import Trainer
 
 TARGETS = {"tiny": 2.0, "smollm2": 1.15}
@@ -38,6 +39,12 @@ OBJECTIVES = ("msl", "bear")
 def plainly(objective: str) -> dict[str, Any]:
     """Its default settings."""
     return {"objective": {"name": objective}}
+
+
+def checkpointed(model: str, objective: str) -> dict[str, Any]:
+    """Its default settings, activations computed again on the way back."""
+    backbone = {"name": "pretrained", "model": model, "gradient_checkpointing": True}
+    return {"backbone": backbone, **plainly(objective)}
 
 
 def ours(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> Contender:
@@ -82,7 +89,8 @@ def measure_speed(folder: Path, chosen: argparse.Namespace, objective: str) -> N
 
 def measure_memory(folder: Path, chosen: argparse.Namespace, objective: str) -> None:
     """Weigh a step of both sides beyond what stays: weights, gradients' buffers, optimiser."""
-    sizes = (folder, chosen.model, objective, chosen.batch_size, chosen.at_once)
+    again = chosen.gradient_checkpointing
+    sizes = (folder, chosen.model, objective, chosen.batch_size, chosen.at_once, again)
     mine = peak_memory(our_step, *sizes)
     for positions in POSITIONS:
         other = peak_memory(alternative_step, *sizes, positions)
@@ -93,16 +101,18 @@ def measure_memory(folder: Path, chosen: argparse.Namespace, objective: str) -> 
             alternative=round(other, 3),
             unit="GiB beyond weights and optimiser state",
             ratio=round(other / mine, 2),
+            gradient_checkpointing=again,
             target=MEMORY_TARGET,
             met=other / mine >= MEMORY_TARGET,
         )
 
 
 def our_step(
-    folder: Path, model: str, objective: str, batch_size: int, at_once: int
+    folder: Path, model: str, objective: str, batch_size: int, at_once: int, again: bool
 ) -> Callable[[], object]:
     """One step, of as many targets at once as the alternative has."""
-    trainer = titles_trainer(folder, model, batch_size, plainly(objective), at_once)
+    settings = checkpointed(model, objective) if again else plainly(objective)
+    trainer = titles_trainer(folder, model, batch_size, settings, at_once)
     with_optimizer_state(trainer)
     step = steps_of_epoch(trainer, 1)
     return lambda: trainer.step(step, 0)
@@ -114,12 +124,15 @@ def alternative_step(
     objective: str,
     batch_size: int,
     at_once: int,
+    again: bool,
     positions: Positions,
 ) -> Callable[[], object]:
     """The same step of the alternative."""
     trainer = titles_trainer(folder, model, batch_size, plainly(objective), at_once)
     with_optimizer_state(trainer)
     other = FullVocabularyTrainer(trainer, positions, at_once)
+    if again:
+        cast(Pretrained, trainer.backbone).model.gradient_checkpointing_enable()
     (rows,) = steps_of_epoch(trainer, 1)
     return lambda: other.train(rows)
 
@@ -145,6 +158,11 @@ def options() -> argparse.ArgumentParser:
     described.add_argument("--only", choices=OBJECTIVES, help="one objective; both if not given")
     described.add_argument("--batch-size", type=int, default=64, help="examples of a step")
     described.add_argument("--at-once", type=int, default=16, help="the alternative's at once")
+    described.add_argument(
+        "--gradient-checkpointing",
+        action="store_true",
+        help="weigh steps that compute activations again, of both sides; nothing is timed",
+    )
     described.add_argument("--no-memory", action="store_true", help="time alone")
     return described
 
@@ -157,7 +175,8 @@ def main() -> None:
     with TemporaryDirectory() as made, products(chosen):
         folder = titles_folder(chosen.data, Path(made))
         for objective in (chosen.only,) if chosen.only else OBJECTIVES:
-            measure_speed(folder, chosen, objective)
+            if not chosen.gradient_checkpointing:
+                measure_speed(folder, chosen, objective)
             if not chosen.no_memory:
                 measure_memory(folder, chosen, objective)
 
