@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from beamwise.catalog import Catalog
-from beamwise.config import read_config, write_config
+from beamwise.config import read_config
 from beamwise.data.dataset import CATALOG_FOLDER
 from beamwise.experiments.comparison_claim import claimed
 from beamwise.experiments.moved_runs import (
@@ -22,7 +21,8 @@ from beamwise.experiments.moved_runs import (
     runs_in,
     unplaced,
 )
-from beamwise.experiments.run_state import check_whole, run_files, state_of
+from beamwise.experiments.placed_run import beside, put_run, recover_run
+from beamwise.experiments.run_state import check_whole, state_of
 from beamwise.training.checkpoint import CHECKPOINT_FOLDER, weights_version
 from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
 from beamwise.training.provenance import Origin
@@ -101,19 +101,19 @@ class _Merging:
             return False
         target = self._store / run.relative_to(self._results)
         here = self._config_here(run, target)
-        was_killed = any(path.exists() for path in _beside(target))
+        was_killed = any(path.exists() for path in beside(target))
         if not was_killed and not self._adds(run, here):
             return False
         with _left_alone(run) as is_free, claimed(target) as is_ours:
             if not is_free or not is_ours:
                 where = "there" if is_ours else "in the store"
                 raise ValueError(f"another process is at it {where}: merge again when it is done")
-            _recover(target)
+            recover_run(target)
             if not self._adds(run, here):  # others may have gone on until we had it
                 return False
             check_whole(run)
             self._check_source(run, here)
-            _put(run, here)
+            put_run(run, here)
             return True
 
     def _config_here(self, run: Path, target: Path) -> RunConfig:
@@ -198,50 +198,6 @@ def _check_same_run(run: Path, here: RunConfig) -> None:
                 f"the store has that run with another {what} ({' and '.join(sorted(found))}): "
                 "choose another store, or delete it there"
             )
-
-
-def _put(run: Path, here: RunConfig) -> None:
-    """Let the run take its place in the store, with the results of both where it has one.
-
-    The caller has claimed it. Killed at any moment, either state is there, or `_recover` brings
-    back the one before.
-    """
-    target = here.out
-    incoming, before = _beside(target)
-    shutil.rmtree(incoming, ignore_errors=True)
-    _copy(run, incoming)
-    write_config(here, incoming / CONFIG_FILE)
-    if target.is_dir():
-        if (target / CONFIG_FILE).is_file() and state_of(target).is_finished:
-            _copy(target, incoming)  # finished there too, so what is here already stays as it is
-        target.rename(before)
-    incoming.rename(target)
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def _recover(target: Path) -> None:
-    """Bring back what a merge that was killed had moved away, and remove what it left."""
-    incoming, before = _beside(target)
-    if before.is_dir() and not target.exists():
-        before.rename(target)
-    for left in (incoming, before):
-        if left.exists():
-            shutil.rmtree(left)
-
-
-def _beside(target: Path) -> tuple[Path, Path]:
-    """Where a run is gathered, and where the one before it goes."""
-    return (
-        target.with_name(f".{target.name}.incoming"),
-        target.with_name(f".{target.name}.before"),
-    )
-
-
-def _copy(run: Path, folder: Path) -> None:
-    for path in run_files(run):
-        copy = folder / path.relative_to(run)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
 
 
 @contextmanager

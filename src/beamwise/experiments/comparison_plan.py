@@ -15,6 +15,7 @@ from beamwise.experiments.objective_comparison import (
     PlannedRun,
     Step,
 )
+from beamwise.experiments.same_runs import SameRuns
 from beamwise.experiments.throughput import logged_epoch_seconds, measured_epoch_seconds
 from beamwise.training.checkpoint import CHECKPOINT_FOLDER, read_progress
 from beamwise.training.provenance import processor
@@ -22,7 +23,8 @@ from beamwise.training.stages import stages_of
 
 THROUGHPUT_FILE = "throughput.json"
 """Of the folder of a comparison: what was measured for lack of logs."""
-State = Literal["done", "to be diagnosed", "to be tested", "begun", "to be trained"]
+State = Literal["done", "to be diagnosed", "to be tested", "to be copied", "begun", "to be trained"]
+"""What is to be copied is the same run as one that is there under another name."""
 
 
 class PlannedWork(NamedTuple):
@@ -112,6 +114,7 @@ class _Estimate:
 
     def __init__(self, comparison: Comparison, measuring: Callable[[str], None] | None) -> None:
         self._comparison, self._measuring = comparison, measuring
+        self._same = SameRuns(comparison.out)
         self._epochs: dict[tuple[str, str], list[float] | None] = {}
         self._known: dict[tuple[Step, str], float | None] = {}
 
@@ -119,11 +122,13 @@ class _Estimate:
         left = self._comparison.steps_left(run, tested)
         state: State = "done"
         if "training" in left:
-            is_begun = read_progress(run.folder / CHECKPOINT_FOLDER)
-            state = "begun" if is_begun else "to be trained"
+            is_begun = bool(read_progress(run.folder / CHECKPOINT_FOLDER))
+            is_there = not is_begun and self._same.of(run) is not None
+            state = "begun" if is_begun else "to be copied" if is_there else "to be trained"
         elif left:
             state = "to be tested" if "test" in left else "to be diagnosed"
-        training = self._left(run) if "training" in left else 0.0
+        is_trained = state == "to be copied" or "training" not in left
+        training = 0.0 if is_trained else self._left(run)
         return PlannedWork(run.method, run.label, state, training, self._testing(run, left))
 
     def of_later(self, method: str, seed: int) -> PlannedWork:

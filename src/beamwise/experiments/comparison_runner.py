@@ -17,8 +17,10 @@ from beamwise.experiments.objective_comparison import (
     PlannedRun,
     Step,
 )
+from beamwise.experiments.placed_run import put_run, recover_run
+from beamwise.experiments.same_runs import SameRuns
 from beamwise.experiments.survival_report import survival_report
-from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished, read_progress
 from beamwise.training.run import train
 
 WORDS: dict[Step, str] = {
@@ -143,11 +145,16 @@ class _Worker:
         with claimed(job.run.folder) as is_ours:
             if not is_ours:
                 return False
-            self._do(job)
-            return True
+            return self._do(job)
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: _Job) -> bool:
+        """Do what is left of a job; False where it waits for a run that another process is at."""
         run, config = job.run, self.comparison.config
+        try:
+            if not self._is_taken(run):
+                return False
+        except ValueError as error:
+            raise ValueError(f"{run.label}: {error}") from None
         steps: dict[Step, Callable[[], object]] = {
             "training": lambda: train(run.config, self._trained),
             "test": lambda: evaluate(run.folder, "test", run.tested_with(config.evaluation)),
@@ -162,6 +169,25 @@ class _Worker:
                 steps[step]()
         except ValueError as error:
             raise ValueError(f"{run.label}: {error}") from None
+        return True
+
+    def _is_taken(self, run: PlannedRun) -> bool:
+        """Copy the same run from under another name, if there is one and this one is not begun.
+
+        False where there is one and another process is at it.
+        """
+        recover_run(run.folder)
+        if read_progress(run.folder / CHECKPOINT_FOLDER):
+            return True
+        same = SameRuns(self.comparison.out).of(run)
+        if same is None:
+            return True
+        with claimed(same) as is_ours:
+            if is_ours:
+                name = same.relative_to(self.comparison.out)
+                self.watcher.step(f"{run.label} is the same run as {name}, which is there")
+                put_run(same, run.config)
+            return is_ours
 
     def _needed(self, run: PlannedRun, step: Step) -> float:
         """Seconds below which a step is not begun; training can stop anywhere."""
