@@ -42,6 +42,8 @@ bench: $(VENV)/.installed ## Run every benchmark, one after the other; JSON line
 	$(VENV)/bin/python benchmarks/kernels.py
 	$(VENV)/bin/python benchmarks/beam_search.py
 	$(VENV)/bin/python benchmarks/beam_search.py --backbone llama
+	$(VENV)/bin/python benchmarks/profile_beam_search.py
+	$(VENV)/bin/python benchmarks/profile_beam_search.py --backbone llama
 	$(VENV)/bin/python benchmarks/titles.py
 	$(VENV)/bin/python benchmarks/titles_training.py
 	$(VENV)/bin/python benchmarks/titles_costs.py

@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,11 +93,23 @@ def parts_of_time(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> dict
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
         for index in range(1, len(steps)):
             trainer.step(steps, index)
+    return shares_of(recorded, PARTS, BOOKKEEPING)
+
+
+def shares_of(recorded: profile, parts: Mapping[str, str], rest: str) -> dict[str, float]:
+    """The share of each part in the time of all recorded operations.
+
+    Args:
+        recorded: By torch's profiler.
+        parts: Patterns of the names of operations; the first that fits counts.
+        rest: The part of what fits none.
+    """
     times: Counter[str] = Counter()
     for event in recorded.key_averages():
-        times[_part_of(event.key)] += event.self_cpu_time_total
+        fitting = (part for part, names in parts.items() if re.match(names, event.key))
+        times[next(fitting, rest)] += event.self_cpu_time_total
     total = sum(times.values())
-    return {part: round(times[part] / total, 3) for part in (*PARTS, BOOKKEEPING)}
+    return {part: round(times[part] / total, 3) for part in (*parts, rest)}
 
 
 def seconds_of_batches(trainer: Trainer, steps: list[Int64[Tensor, " rows"]]) -> float:
@@ -144,11 +156,6 @@ def profile_setting(
         "chunks_a_step": round(seen.sums["chunks"] / (3 * repeats + 1), 1),
     }
     emit("profile", setting=str(setting), **line)
-
-
-def _part_of(operation: str) -> str:
-    fitting = (part for part, names in PARTS.items() if re.match(names, operation))
-    return next(fitting, BOOKKEEPING)
 
 
 def options() -> argparse.ArgumentParser:

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = (
     "harness", "workload", "matrix_products", "transformers_alternative", "constrained_generation",
     "alternative_training", "training_memory", "training", "profile_training", "kernels",
-    "compiled_training", "beam_search", "beam_growth", "prepare",
+    "compiled_training", "beam_search", "beam_growth", "prepare", "profile_beam_search",
 )  # fmt: skip
 
 
@@ -254,6 +254,19 @@ def test_profile(scripts, tiny, capsys, backbone):
     ce, pairwise = of_kind(lines, "profile")
     assert pairwise["million_multiply_adds_an_example"] > ce["million_multiply_adds_an_example"]
     assert ("nodes" in ce["padding"]) == (backbone == "tiger")  # a causal context has the roots
+
+
+@pytest.mark.parametrize("backbone", ["tiger", "llama"])
+def test_profile_of_beam_search(scripts, tiny, capsys, backbone):
+    scripts["profile_beam_search"].main(
+        ["--repeats", "1", "--backbone", backbone, "--train-steps", "1", "--precision", "fp32"],
+        tiny,
+    )
+    (line,) = of_kind(printed(capsys), "profile")
+    assert sum(line["kinds"].values()) == pytest.approx(1, abs=0.01)
+    assert line["kinds"]["linear products"] > 0
+    assert all(share > 0 for share in line["stages"].values())
+    assert 0.5 < sum(line["stages"].values()) <= 1
 
 
 def test_padding_seen_is_that_of_the_batches(scripts, trainer_of):
