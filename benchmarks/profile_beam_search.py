@@ -23,7 +23,6 @@ from beamwise.training.run_data import RunData
 KINDS = {
     "linear products": r"aten::(add)?mm",
     "attention, softmax included": r"aten::(b|badd)?bmm|aten::_?(scaled_dot|.*softmax)",
-    "normalisers": r"aten::logsumexp|aten::_log_softmax",
     "norms and activations": r"aten::.*(rms_norm|rsqrt|mean|pow|silu|relu|gelu)",
     "gathering, sorting": r"aten::(_?index|gather|take|embedding|sort|topk|cumsum)",
     "copies and filling": r"aten::(copy_|cat|stack|fill_|zero_|constant_pad|clone|_to_copy)",
