@@ -48,6 +48,7 @@ def test_durations():
     times = (None, 0.0, 0.0031, 0.14, 3.0, 119.0, 600.0, 9000.0)
     shown = [duration(seconds) for seconds in times]
     assert shown == ["-", "0 ms", "3.1 ms", "140 ms", "3.0 s", "119.0 s", "10.0 min", "2.5 h"]
+    assert [duration(-0.14), duration(-600.0)] == ["-140 ms", "-10.0 min"]
 
 
 def test_shares_counts_and_intervals():

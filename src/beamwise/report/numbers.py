@@ -46,9 +46,11 @@ def p_text(p: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """In milliseconds, seconds, minutes or hours."""
+    """In milliseconds, seconds, minutes or hours; below 0 where an interval reaches there."""
     if seconds is None:
         return ABSENT
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms" if seconds >= COARSE_MS else f"{1000 * seconds:.3g} ms"
     if seconds < 2 * MINUTE:

@@ -21,6 +21,9 @@ PRINTED = {
 }
 
 
+DIRECTIONS = "The printed directions against ce, all metrics of a method together:"
+
+
 def test_the_papers_values_stand_beside_ours():
     table, findings = beside_the_paper(evidence_from(PAPER, *METHODS), PRINTED)
     assert [column.group for column in table.columns] == [
@@ -37,7 +40,7 @@ def test_the_papers_values_stand_beside_ours():
     assert table.note.startswith("Level: reproduced where")
     assert findings == (
         "Levels beside the paper's: 1 of 2 reproduced, 1 of 2 not reproduced.",
-        "The printed directions against ce: holds for 1 of 1 (msl).",
+        f"{DIRECTIONS} holds for 1 of 1 (msl).",
     )
 
 
@@ -58,7 +61,7 @@ def test_of_other_models_only_directions_are_told(setting, changed, why):
     assert not said & {"reproduced", "not reproduced", "undecided"}
     assert f"These are not the paper's models {why}" in table.note
     assert "Level:" not in table.note
-    assert findings == ("The printed directions against ce: holds for 1 of 1 (msl).",)
+    assert findings == (f"{DIRECTIONS} holds for 1 of 1 (msl).",)
 
 
 def test_a_cutoff_that_was_not_measured_is_named():

@@ -114,7 +114,10 @@ def _counted(found: Sequence[Reproduction], baseline: str) -> Iterator[str]:
             f"{direction} for {len(names)} of {total} ({', '.join(names)})"
             for direction, names in directions.items()
         ]
-        yield f"The printed directions against {baseline}: {'; '.join(parts)}."
+        yield (
+            f"The printed directions against {baseline}, all metrics of a method together: "
+            f"{'; '.join(parts)}."
+        )
 
 
 def difference_table(figures: ComparisonFigures) -> Table:

@@ -32,7 +32,7 @@ def section(dataset: str, folder: Path, command: str = "") -> Section:
         rows.append(("paper", *theirs, 100 * theirs[2] / (theirs[0] * theirs[1]), None, None))
     catalog = _catalog(folder)
     ids = None if catalog is None else catalog.num_leaves
-    shared = None if catalog is None else catalog.num_items - catalog.num_leaves
+    shared = None if catalog is None else _num_sharing(catalog)
     density = 100 * interactions / (users * items)
     rows.append(("ours", users, items, interactions, density, ids, shared))
     return Section(
@@ -71,6 +71,12 @@ def _verdict(rows: list[tuple[Value, ...]]) -> str:
 def _counts(values: tuple[Value, ...]) -> str:
     users, items, interactions = values
     return f"{users:,}, {items:,} and {interactions:,}"
+
+
+def _num_sharing(catalog: Catalog) -> int:
+    """Items whose semantic ID another item has too."""
+    items_of = catalog.leaf_of_item.bincount()
+    return int(items_of[items_of > 1].sum())
 
 
 def _catalog(folder: Path) -> Catalog | None:
