@@ -18,6 +18,7 @@ def test_tuned_and_not_tuned_methods_are_named():
     )
     assert "Not tuned here: apao-pairwise, with beta and eta of the paper's Table 5, " in tuning
     assert "which are larger" not in tuning
+    assert "have 100 a target, unless" in tuning
     assert "Of one setting, that of their source or a default: ce." in tuning
     assert (
         "Second stages (ce-s-dpo after ce) have a learning rate of 5e-05 and at most 200" in tuning
@@ -31,6 +32,7 @@ def test_small_models_and_titles_have_values_of_others():
     )
     tuning, masks = how_set(small)
     assert "their models, which are larger." in tuning
+    assert "have 10 a target, where the paper has 100, unless" in tuning
     assert masks == "All methods decode with illegal tokens masked after the softmax."
     titles = TitleSetting("toy-titles", "tiny")
     methods = (method("ce"), method("apao-pairwise", 0.1, 0.0), method("ce-dpo", 0.1, 0.0))

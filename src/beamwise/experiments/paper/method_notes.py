@@ -14,7 +14,8 @@ ALIGNMENT = "apao-"
 
 def how_set(evidence: Evidence) -> tuple[str, ...]:
     """Which methods were tuned on our validation targets and which were not, and how they mask."""
-    return (" ".join((*_tuned(evidence), *_second_stages(evidence))), _masks(evidence))
+    parts = (*_tuned(evidence), *_second_stages(evidence), _negatives(evidence))
+    return (" ".join(parts), _masks(evidence))
 
 
 def intervals(evidence: Evidence) -> str:
@@ -83,6 +84,15 @@ def _second_stages(evidence: Evidence) -> Iterator[str]:
         f"Second stages ({names}) have a learning rate of {', '.join(sorted(rates))} and at most "
         f"{', '.join(sorted(limits))} epochs, which are ours and were not tuned: the papers do not "
         "say theirs."
+    )
+
+
+def _negatives(evidence: Evidence) -> str:
+    count = _config(evidence, _methods(evidence)[0]).negatives.count
+    of_paper = ", where the paper has 100" if evidence.setting.size == "small" else ""
+    return (
+        f"Objectives with negatives have {count} a target{of_paper}, unless their settings say "
+        "otherwise."
     )
 
 
