@@ -1,6 +1,7 @@
 """A run that a folder has under another name is taken, not trained again."""
 
 import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -70,6 +71,16 @@ def test_one_that_is_begun_goes_on(more, tmp_path):
         run_comparison(fresh, ["ce-again"], [3], ComparisonWatcher(lambda _: None, train))
     shutil.copytree(more.final_run("ce", 3).folder, fresh.out / "ce/seed-3")
     assert [work.state for work in plan(fresh, ["ce-again"], [3]).works] == ["begun"]
+
+
+def test_what_lies_in_its_place_is_not_removed(more):
+    run = more.run("ce-again", "", 3)
+    run.folder.mkdir(parents=True)
+    (run.folder / "notes").write_text("mine")
+    assert SameRuns(more.out).of(run) is None
+    with suppress(ValueError):  # training may refuse the folder
+        run_comparison(more, ["ce-again"], [3], ComparisonWatcher(lambda _: None, lambda _: None))
+    assert (run.folder / "notes").read_text() == "mine"
 
 
 def test_one_that_another_process_is_at_is_waited_for(more):

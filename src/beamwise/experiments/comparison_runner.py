@@ -20,7 +20,7 @@ from beamwise.experiments.objective_comparison import (
 from beamwise.experiments.placed_run import put_run, recover_run
 from beamwise.experiments.same_runs import SameRuns
 from beamwise.experiments.survival_report import survival_report
-from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished, read_progress
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished
 from beamwise.training.run import train
 
 WORDS: dict[Step, str] = {
@@ -172,12 +172,12 @@ class _Worker:
         return True
 
     def _is_taken(self, run: PlannedRun) -> bool:
-        """Copy the same run from under another name, if there is one and this one is not begun.
+        """Copy the same run from under another name, if there is one and its place is free.
 
         False where there is one and another process is at it.
         """
         recover_run(run.folder)
-        if read_progress(run.folder / CHECKPOINT_FOLDER):
+        if run.folder.exists():
             return True
         same = SameRuns(self.comparison.out).of(run)
         if same is None:

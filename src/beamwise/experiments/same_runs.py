@@ -35,11 +35,13 @@ class SameRuns:
     def of(self, run: PlannedRun) -> Path | None:
         """The folder of a finished run that is the same but for its name; None where none is.
 
+        None too where something lies in the run's own place, whatever it is.
+
         Raises:
             ValueError: If it was trained on other data or weights than there are now.
         """
         found = self._folders.get(_key(run.config, run.folder))
-        if found is None or found == run.folder:
+        if found is None or run.folder.exists():
             return None
         there = run.config.model_copy(update={"out": found})
         return found if PlannedRun(run.method, run.point, run.seed, there).is_trained else None

@@ -26,6 +26,12 @@ def test_counts_of_the_data_stand_beside_the_papers(setting, monkeypatch):
     assert again.findings == ("Users, items and interactions are the paper's.",)
 
 
+def test_items_with_one_id_are_counted_each(setting, monkeypatch):
+    shared = Catalog.from_tokens([[3, 3], [2, 3], [3, 3], [2, 2], [2, 2], [2, 2]])
+    monkeypatch.setattr(table2, "_catalog", lambda _: shared)
+    assert table2.section("mine", setting.data_folder).tables[0].rows[0][5:] == (3, 5)
+
+
 def test_data_that_no_paper_has_and_data_that_are_not_there(setting, tmp_path):
     section = table2.section("mine", setting.data_folder)
     assert [row[0] for row in section.tables[0].rows] == ["ours"]
