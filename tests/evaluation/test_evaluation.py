@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from beamwise.config import ConfigError, parse_config
 from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
 from beamwise.evaluation.baselines import ItemKnnConfig, PopularityConfig
+from beamwise.evaluation.pruned_targets import PrunedTargets
 
 SURVIVAL = SurvivalCounts(found=1, pruned=1, best_leaves=8, retained_leaves=6)
 
@@ -77,6 +78,16 @@ def test_writes_two_files_and_no_others(evaluation: Evaluation, tmp_path: Path):
     }
     assert content["survival"]["counts"]["pruned"] == 1
     assert content["survival"]["shares"]["retention"] == 0.75
+    assert "pruned" not in content["survival"]  # these rows do not tell
+
+
+def test_says_where_targets_were_pruned(evaluation: Evaluation, tmp_path: Path):
+    told = {"pruned_at": [2, None], "pruned_by_token": [True, None]}
+    rows = evaluation.per_user.with_columns(**{k: pl.Series(v) for k, v in told.items()})
+    dataclasses.replace(evaluation, per_user=rows).save(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["survival"]["pruned"] == {"at": {"2": 1}, "by_token": 1}
+    assert Evaluation.load(tmp_path).pruned == PrunedTargets({2: 1}, 1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

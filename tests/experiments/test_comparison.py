@@ -53,6 +53,18 @@ def test_what_one_run_was_not_asked_is_left_empty():
     assert rows["of the best items, kept"].values == (None, "0.0%")
 
 
+def test_where_targets_were_dropped_is_told_where_known():
+    counts = SurvivalCounts(found=2, pruned=3, outscored=7, best_leaves=8, retained_leaves=6)
+    rows = pl.DataFrame(
+        {"pruned_at": [1, 3, 9, None], "pruned_by_token": [True, True, False, None]}
+    )
+    told = replace(evaluation(0.2, counts), per_user=rows)
+    found = comparison({"a": told, "b": evaluation(0.5, counts)})
+    at = Row("targets", "dropped at token 1, 2, 3, 4, later", ("1, 0, 1, 0, 1", None))
+    assert at in found
+    assert Row("targets", "dropped, and one token explains it", ("2", None)) in found
+
+
 def test_full_sort_has_rows_of_its_own():
     counts = SurvivalCounts(found=2, pruned=1, outscored=7, best_leaves=8, retained_leaves=6)
     rows = comparison({"b": evaluation(0.2, counts)})

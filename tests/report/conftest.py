@@ -2,6 +2,7 @@
 
 import pytest
 
+from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.report.inspection import (
@@ -46,6 +47,7 @@ def method_figures(name, differences=(None, None, None), p_values=(1.0, 1.0, 1.0
         "metrics": metrics,
         "by_item": {"recall@10_by_item": 0.09, "recall@10_by_item_full_sort": 0.19},
         "survival": SurvivalCounts(30, 10, 5, 55, 1000, 646),
+        "pruned": PrunedTargets({1: 6, 2: 2, 7: 1}, 4),
         "runs": (RunFigures(0, 4, 0.05, 40.0), RunFigures(1, 6, 0.07, 60.0)),
         "tried": (),
         "chosen": {},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +18,7 @@ from beamwise.cli.runs import (
 from beamwise.cli.survival import SurvivalRequest, report
 from beamwise.config import changed_config, read_config
 from beamwise.data.dataset import TOKENIZER_FOLDER
-from beamwise.evaluation import Evaluation, EvaluationConfig, SurvivalCounts
+from beamwise.evaluation import Evaluation, EvaluationConfig
 from beamwise.experiments import evaluate_run
 from beamwise.experiments.comparison import comparison
 from beamwise.experiments.evaluate_run import (
@@ -196,15 +195,10 @@ def _baselines(
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation without its rows for each user."""
-    survival = evaluation.survival
     return {
         "summary": evaluation.summary,
-        "survival": None if survival is None else _counted(survival),
+        "survival": evaluation.survival_dict(),
         "settings": evaluation.config.model_dump(mode="json"),
         "baseline": evaluation.baseline and evaluation.baseline.model_dump(mode="json"),
         "seconds": evaluation.seconds,
     }
-
-
-def _counted(survival: SurvivalCounts) -> dict[str, Any]:
-    return {"counts": asdict(survival), "shares": survival.shares()}

@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from beamwise.config import Config
 from beamwise.data.parquet_files import UnreadableFileError, read_table
 from beamwise.evaluation.baselines import BASELINES, AnyBaselineConfig
+from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.survival import SurvivalCounts
 
 SUMMARY_FILE = "evaluation.json"
@@ -67,8 +68,10 @@ class Evaluation:
     users whose leaves the beam proves to be the full sort's; a baseline has none."""
     per_user: pl.DataFrame
     """A row per window, ordered by `row`, the window's number: `target` (item index), `leaf_size`,
-    `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Of a
-    baseline, which ranks all items: no `exact`, and `item_rank` for `first_item_rank`. Retired
+    `exact`, `leaf_rank` and `first_item_rank` (null where not returned), and every metric. Under a
+    full sort, `pruned_at` and `pruned_by_token` of the targets that the beam pruned, as `Losses`
+    has them; null of others, and where rounding alone decided. Of a baseline, which ranks all
+    items: no `exact`, and `item_rank` for `first_item_rank`. Retired
     items are in no ranking: `leaf_size` does not count them, and a retired target has no rank."""
     config: EvaluationConfig
     """Of a baseline, only `ks` and `batch_size` were used."""
@@ -85,6 +88,18 @@ class Evaluation:
     weights: str | None = None
     """Hash of the weights that ranked; None of a baseline, and where that was not kept."""
 
+    @property
+    def pruned(self) -> PrunedTargets | None:
+        """At which tokens the beam lost its pruned targets; None where that was not asked."""
+        return PrunedTargets.of([self.per_user])
+
+    def survival_dict(self) -> dict[str, Any] | None:
+        """What the beam lost, for a file; None without a full sort."""
+        if self.survival is None:
+            return None
+        told = {"counts": asdict(self.survival), "shares": self.survival.shares()}
+        return told | ({} if self.pruned is None else {"pruned": self.pruned.as_dict()})
+
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `per_user.parquet` into `folder`, made if absent.
 
@@ -97,9 +112,7 @@ class Evaluation:
             "summary": self.summary,
             "settings": self.config.model_dump(mode="json"),
             "baseline": None if self.baseline is None else self.baseline.model_dump(mode="json"),
-            "survival": None
-            if self.survival is None
-            else {"counts": asdict(self.survival), "shares": self.survival.shares()},
+            "survival": self.survival_dict(),
             "seconds": self.seconds,
             "data": self.data,
             "made_by": self.made_by,

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from beamwise.backbones.base import Backbone, eval_mode
 from beamwise.catalog import Catalog
 from beamwise.decoding import SearchResult, beam_search, exact_ranking
+from beamwise.decoding.request import SearchRequest, widths_by_level
 from beamwise.evaluation.baselines import Baseline
-from beamwise.evaluation.evaluation import Evaluation, EvaluationConfig
+from beamwise.evaluation.evaluation import BeamWidth, Evaluation, EvaluationConfig
 from beamwise.evaluation.metrics import metrics_at, metrics_of_ranks
 from beamwise.evaluation.processes import gather, place
+from beamwise.evaluation.pruned_targets import (
+    PRUNED_AT,
+    PRUNED_BY_TOKEN,
+    Losses,
+    where_pruned,
+)
 from beamwise.evaluation.survival import SurvivalCounts, count_survival
 from beamwise.evaluation.target_ranks import ItemOrder, target_ranks
 from beamwise.evaluation.targets import are_retired, leaf_sizes, targets_in
 from beamwise.sequences.windows import Windows
 
-_RANKS = ("leaf_rank", "first_item_rank", "item_rank")
+_RANKS = ("leaf_rank", "first_item_rank", "item_rank", PRUNED_AT)
+"""Columns whose numbers count from 1, so that 0 is no number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +171,34 @@ def _evaluate_batch(
         ranked = _ranked(best, target_leaves, target_sizes, sizes, config.ks)
         columns |= {f"{name}_full_sort": values for name, values in ranked.items()}
         survival = count_survival(beam, best, target_leaves)
+        request = SearchRequest(backbone, histories, catalog, top_k, mask, None)
+        is_pruned = _is_among(best, target_leaves) & ~_is_among(beam, target_leaves)
+        losses = _losses(request, config.beam_width, target_leaves, is_pruned)
+        columns |= {PRUNED_AT: losses.pruned_at, PRUNED_BY_TOKEN: losses.by_token}
     return _Part(_table(columns), survival)
+
+
+def _is_among(
+    result: SearchResult, target_leaves: Int64[Tensor, " batch"]
+) -> Bool[Tensor, " batch"]:
+    return (result.leaves == target_leaves[:, None]).any(dim=1)
+
+
+def _losses(
+    request: SearchRequest,
+    beam_width: BeamWidth,
+    target_leaves: Int64[Tensor, " batch"],
+    is_pruned: Bool[Tensor, " batch"],
+) -> Losses:
+    """Where the beam lost the pruned targets; nothing for the others, which are most."""
+    widths, _ = widths_by_level(beam_width, None, request.catalog)
+    users = is_pruned.nonzero()[:, 0]
+    theirs = replace(request, histories=request.histories[users])
+    found = where_pruned(theirs, widths, target_leaves[users])
+    losses = Losses.none(len(target_leaves), users.device)
+    for values, some in zip(losses, found, strict=True):
+        values[users] = some
+    return losses
 
 
 def _rank_batch(
@@ -193,7 +228,10 @@ def _table(columns: dict[str, Tensor]) -> pl.DataFrame:
     """The columns side by side, ranks of what was not found null."""
     table = pl.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
     ranks = [name for name in table.columns if name.startswith(_RANKS)]
-    return table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks)
+    table = table.with_columns(pl.when(pl.col(r) > 0).then(pl.col(r)) for r in ranks)
+    if PRUNED_AT not in columns:
+        return table
+    return table.with_columns(pl.when(pl.col(PRUNED_AT) > 0).then(pl.col(PRUNED_BY_TOKEN)))
 
 
 def _ranked(
@@ -211,7 +249,7 @@ def _ranked(
 
 
 def _summarise(per_user: pl.DataFrame) -> dict[str, float | int]:
-    described = {"row", "target", "leaf_size"}
+    described = {"row", "target", "leaf_size", PRUNED_BY_TOKEN}
     averaged = [
         name for name in per_user.columns if name not in described and not name.startswith(_RANKS)
     ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from beamwise.evaluation import Evaluation
 from beamwise.evaluation.evaluation import BeamWidth
+from beamwise.evaluation.pruned_targets import FIRST_TOKENS, PrunedTargets
 from beamwise.report.leaf_names import SEMANTIC_ID
 
 SURVIVAL_ROWS = {
@@ -76,12 +77,24 @@ def _width(beam_width: BeamWidth) -> str:
     return str(beam_width) if isinstance(beam_width, int) else ", ".join(map(str, beam_width))
 
 
+def _pruned(told: list[PrunedTargets | None]) -> list[Row]:
+    """At which tokens the beam dropped the targets that it should have returned."""
+    at = (each and ", ".join(f"{n:,}" for n in each.at_first_tokens) for each in told)
+    tokens = ", ".join(str(number) for number in range(1, FIRST_TOKENS + 1))
+    by_token = (each and f"{each.by_token:,}" for each in told)
+    return [
+        Row("targets", f"dropped at token {tokens}, later", tuple(at)),
+        Row("targets", "dropped, and one token explains it", tuple(by_token)),
+    ]
+
+
 def _survival(runs: list[Evaluation]) -> list[Row]:
     rows = []
     for name, measure in SURVIVAL_ROWS.items():
         counts = [None if run.survival is None else vars(run.survival)[name] for run in runs]
         shown = tuple(None if count is None else f"{count:,}" for count in counts)
         rows.append(Row("targets", measure, shown))
+    rows.extend(_pruned([run.pruned for run in runs]))
     shares = [None if run.survival is None else run.survival.shares() for run in runs]
     kept = tuple(None if share is None else f"{share['retention']:.1%}" for share in shares)
     rows.append(Row("beam", "of the best items, kept", kept))

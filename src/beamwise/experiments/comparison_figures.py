@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from beamwise.evaluation import Evaluation, SurvivalCounts
+from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.significance import (
     PairedTest,
     Values,
@@ -186,6 +187,7 @@ def _method_figures(
         metrics=metrics,
         by_item={column: float(_stacked(tested.evaluations, column).mean()) for column in by_item},
         survival=sum(survival, SurvivalCounts()),
+        pruned=PrunedTargets.of([each.per_user for each in tested.evaluations]),
         runs=tuple(_run_figures(run) for run in runs),
         tried=tuple(_tried(comparison, name)) if method.grid else (),
         chosen=method.points[runs[0].point],

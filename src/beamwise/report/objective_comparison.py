@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
 
@@ -67,6 +68,8 @@ class MethodFigures:
     """Means of the metrics by item, over users and seeds."""
     survival: SurvivalCounts
     """Added up over seeds."""
+    pruned: PrunedTargets | None
+    """Likewise; None where an evaluation does not tell."""
     runs: tuple[RunFigures, ...]
     tried: tuple[TriedPoint, ...]
     """Points of its grid; empty without one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from beamwise.evaluation.pruned_targets import FIRST_TOKENS, PrunedTargets
 from beamwise.evaluation.significance import Interval
 from beamwise.report.markdown import table
 from beamwise.report.numbers import (
@@ -28,6 +29,7 @@ from beamwise.report.objective_comparison_text import (
     HOW_TO_READ,
     SETTINGS_TRIED,
     WHAT_IMPROVED,
+    WHAT_WAS_LOST,
 )
 
 SEARCHES = {"Beam search": "", "Exact ranking": "_full_sort"}
@@ -48,7 +50,8 @@ def comparison_markdown(figures: ComparisonFigures, picture: str | None = None) 
     for heading, end in SEARCHES.items():
         parts += [f"## {heading}", _metric_table(figures, end)]
     parts += [f"## Model or survival, recall@{figures.ks[-1]}", WHAT_IMPROVED]
-    parts += [_cause_table(figures), "## What the beam lost", _survival_table(figures)]
+    parts += [_cause_table(figures), "## What the beam lost", WHAT_WAS_LOST]
+    parts += [_survival_table(figures)]
     parts += ["## By item", _by_item_table(figures)]
     parts += ["## Training", _training_table(figures), *_grids(figures)]
     parts += ["## Made by", _makers_table(figures)] if figures.made_by else []
@@ -143,6 +146,8 @@ def _survival_table(figures: ComparisonFigures) -> str:
         "method",
         f"targets in the exact best {k}",
         "of these pruned by the beam",
+        f"pruned at token {', '.join(str(number) for number in range(1, FIRST_TOKENS + 1))}, later",
+        "and one token explains it",
         "returned only as better items were pruned",
         f"of the exact best {k}, kept",
     )
@@ -157,11 +162,20 @@ def _survival_table(figures: ComparisonFigures) -> str:
                 method.name,
                 f"{in_best:,}",
                 f"{counts.pruned:,} ({pruned})",
+                *_where_pruned(method.pruned),
                 f"{counts.promoted:,}",
                 retention,
             )
         )
     return table(header, rows)
+
+
+def _where_pruned(told: PrunedTargets | None) -> tuple[str, str]:
+    if told is None:
+        return ABSENT, ABSENT
+    share = f" ({percent(told.by_token / told.total)})" if told.total else ""
+    at = ", ".join(f"{count:,}" for count in told.at_first_tokens)
+    return at, f"{told.by_token:,}{share}"
 
 
 def _by_item_table(figures: ComparisonFigures) -> str:

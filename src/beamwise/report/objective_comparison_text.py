@@ -33,6 +33,11 @@ WHAT_IMPROVED = (
     "(survival: targets that it returns only because it pruned better items, minus targets that it "
     "pruned). So a difference under beam search is the sum of the two; each is tested by itself."
 )
+WHAT_WAS_LOST = (
+    "Added up over seeds. A target is pruned at the token with which its prefix falls out of the "
+    "beam. One token explains that where it is not among as many most probable tokens after its "
+    "true prefix as the beam is wide: whatever the rest of the beam, there was no place for it."
+)
 SETTINGS_TRIED = (
     "Judged by the best {selection} on the validation targets, mean over the seeds tried; bold is "
     "what was chosen. Test targets were ranked for the chosen settings only. A method without a "

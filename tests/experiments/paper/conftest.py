@@ -63,7 +63,9 @@ def metric(mean, difference=None, p=1.0):
     return MetricFigures(interval, test, p)
 
 
-def method(name, mean=0.1, difference=None, p=1.0, runs=None, tried=(), start_from=None):
+def method(
+    name, mean=0.1, difference=None, p=1.0, runs=None, tried=(), start_from=None, pruned=None
+):
     """All metrics have the same mean, difference and p."""
     names = [f"{m}@{k}{end}" for m in ("recall", "ndcg") for k in KS for end in ("", "_full_sort")]
     metrics = {each: metric(mean, difference, p) for each in (*names, "survival@20")}
@@ -76,6 +78,7 @@ def method(name, mean=0.1, difference=None, p=1.0, runs=None, tried=(), start_fr
         metrics=metrics,
         by_item={f"recall@{k}_by_item": mean for k in KS},
         survival=SurvivalCounts(30, 10, 5, 55, 1000, 646),
+        pruned=pruned,
         runs=tuple(runs),
         tried=tuple(tried),
         chosen={},

@@ -2,6 +2,7 @@
 
 import pytest
 
+from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.experiments.objective_comparison import Comparison
 from beamwise.experiments.paper import bear
 from beamwise.experiments.paper.title_setting import TitleSetting
@@ -33,7 +34,7 @@ def test_shares_of_pruned_targets_and_prices_are_told():
     evidence = evidence_from(
         SETTING,
         method("ce", runs=quick),
-        method("bear-hinge", 0.2, 0.1, runs=slow),
+        method("bear-hinge", 0.2, 0.1, runs=slow, pruned=PrunedTargets({1: 7, 3: 2, 12: 1}, 8)),
         experiment="bear",
         reports={
             "ce": dict(enumerate(plain)),
@@ -42,7 +43,12 @@ def test_shares_of_pruned_targets_and_prices_are_told():
     )
     section = bear.section(evidence)
     tables = {table.name: table for table in section.tables}
-    assert list(tables) == ["quality", "differences", "survival", "cost"]
+    assert list(tables) == ["quality", "differences", "lost", "survival", "cost"]
+    nothing_told = (None,) * 6
+    assert tables["lost"].rows == (
+        ("ce", 40, 10, *nothing_told),
+        ("bear-hinge", 40, 10, 7, 0, 2, 0, 1, 8),
+    )
     rows = {row[:2]: row[2:] for row in tables["survival"].rows}
     assert [cell.mean for cell in rows["ce", 10]] == pytest.approx([30.0, 0.375, 0.75])
     assert [cell.mean for cell in rows["ce", 5]] == pytest.approx([10.0, 0.7, 0.5])

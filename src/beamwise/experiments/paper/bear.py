@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from beamwise.evaluation.pruned_targets import FIRST_TOKENS
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig
 from beamwise.experiments.paper.checks import check_reports
 from beamwise.experiments.paper.comparison_parts import (
@@ -21,6 +22,7 @@ from beamwise.experiments.paper.survival_parts import widths_of
 from beamwise.experiments.paper.title_setting import BEAM
 from beamwise.experiments.paper.training_cost import HOW_TIMED, Costs, cost_table
 from beamwise.experiments.saved_survival import SavedSurvival, SavedWidth
+from beamwise.report.objective_comparison import ComparisonFigures, MethodFigures
 from beamwise.report.section import (
     Axis,
     Chart,
@@ -100,6 +102,7 @@ def section(evidence: Evidence) -> Section:
         tables=(
             _quality_table(evidence),
             difference_table(figures),
+            _lost_table(figures),
             _survival_table(evidence),
             cost_table(evidence, CE.name),
         ),
@@ -127,6 +130,33 @@ def _quality_table(evidence: Evidence) -> Table:
         rows=rows,
         note="Means over windows and seeds with 95 % intervals; by item without.",
     )
+
+
+def _lost_table(figures: ComparisonFigures) -> Table:
+    tokens = [str(number) for number in range(1, FIRST_TOKENS + 1)]
+    return Table(
+        name="lost",
+        title=f"What a beam of {figures.beam_width} lost, over all windows and seeds",
+        columns=(
+            Column(name="method"),
+            Column(name=f"targets in the exact best {figures.ks[-1]}", unit="count"),
+            Column(name="of these pruned", unit="count"),
+            *(Column(name=name, unit="count", group="at token") for name in [*tokens, "later"]),
+            Column(name="by one token", unit="count"),
+        ),
+        rows=tuple(_lost_row(method) for method in figures.methods),
+        note=(
+            "A target is lost with the first of its prefixes that falls out of the beam. By one "
+            "token: see the table of survival."
+        ),
+    )
+
+
+def _lost_row(method: MethodFigures) -> tuple[Value, ...]:
+    counts, told = method.survival, method.pruned
+    at = (None,) * (FIRST_TOKENS + 1) if told is None else told.at_first_tokens
+    by_token = None if told is None else told.by_token
+    return (method.name, counts.found + counts.pruned, counts.pruned, *at, by_token)
 
 
 def _survival_table(evidence: Evidence) -> Table:
