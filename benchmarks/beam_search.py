@@ -20,12 +20,12 @@ from harness import (
     use_threads,
 )
 from jaxtyping import Int64
+from searched_model import Model
 from torch import Tensor
-from workload import SEED, Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
+from workload import SEED, Sizes, load_data
 
 from beamwise.backbones import Llama, Tiger, build_backbone
 from beamwise.decoding import SearchResult, beam_search
-from beamwise.training.run import open_run
 from beamwise.training.run_data import RunData
 
 TARGETS = {
@@ -191,26 +191,6 @@ def _ready(
     return data, backbone.eval(), user_batches(data, sizes.batch_size, 1)[0]
 
 
-def trained_backbone(data: RunData, sizes: Sizes, name: str, num_steps: int) -> Tiger | Llama:
-    """A backbone after some steps of cross-entropy: on fresh weights items are nearly tied."""
-    trainer = build_trainer(data, sizes, Setting(name))
-    steps = steps_of_epoch(trainer, num_steps)
-    for index in range(num_steps):
-        trainer.step(steps, index)
-    return known_backbone(trainer.backbone).eval()
-
-
-def known_backbone(backbone: object) -> Tiger | Llama:
-    """The same, if there is an alternative to compare it with.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    if not isinstance(backbone, Tiger | Llama):
-        raise ValueError(f"no alternative to {type(backbone).__name__}: give a TIGER or Llama run")
-    return backbone
-
-
 def options() -> argparse.ArgumentParser:
     """The command line."""
     described = parser("Time constrained beam search beside transformers' generate.")
@@ -228,17 +208,14 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     sizes = sizes or Sizes()
     use_threads(chosen.threads)
     emit_environment()
-    if chosen.run:
-        run = open_run(chosen.run)
-        data, backbone = RunData.load(run.config.data), known_backbone(run.backbone).eval()
-        describe_data(run.config.data.folder, data)
-    else:
-        data = load_data(chosen.data, sizes)
-        describe_data(chosen.data, data)
-        backbone = trained_backbone(data, sizes, chosen.backbone, chosen.train_steps)
+    model = (
+        Model.of_run(chosen.run)
+        if chosen.run
+        else Model.after_steps(chosen.data, sizes, chosen.backbone, chosen.train_steps)
+    )
     precisions = (chosen.precision,) if chosen.precision else ("fp32", "bf16")
     with products(chosen):
-        measure(backbone, data, sizes, precisions, chosen.repeats)
+        measure(model.backbone, model.data, sizes, precisions, chosen.repeats)
     if not chosen.run:
         measure_memory(chosen.data, sizes, chosen.backbone)
 

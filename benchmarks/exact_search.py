@@ -6,22 +6,18 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from harness import compare_times, emit, emit_environment, parser, use_threads
 from item_by_item import ItemByItem
 from jaxtyping import Int64
+from searched_model import Model
 from torch import Tensor
-from workload import SEED, Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
+from workload import SEED, Sizes
 
-from beamwise.backbones import Llama, Tiger
-from beamwise.catalog import Catalog
 from beamwise.decoding import SearchResult, beam_search, exact_search, full_sort
 from beamwise.evaluation.metrics import leaf_ranks, ndcg, recall
-from beamwise.training.run import open_run
-from beamwise.training.run_data import RunData
 
 Histories = Int64[Tensor, "batch history"]
 Search = Callable[[Histories], SearchResult]
@@ -36,33 +32,21 @@ TOLERANCE = 1e-4
 """Nats by which the same leaf may score in searches that compute it beside other leaves."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """What is measured: a model under its own mask."""
+def searches(model: Model) -> dict[str, Search]:
+    """The three, for the same number of results."""
+    backbone, catalog, mask = model.backbone, model.catalog, model.mask
+    return {
+        "beam": lambda users: beam_search(backbone, users, catalog, TOP_K, TOP_K, mask),
+        "exact": lambda users: exact_search(backbone, users, catalog, TOP_K, mask),
+        "full sort": lambda users: full_sort(backbone, users, catalog, TOP_K, mask),
+    }
 
-    name: str
-    backbone: Tiger | Llama
-    data: RunData
-    catalog: Catalog
-    mask: str
 
-    @property
-    def searches(self) -> dict[str, Search]:
-        """The three, for the same number of results."""
-        asked = (self.backbone, self.catalog, self.mask)
-        backbone, catalog, mask = asked
-        return {
-            "beam": lambda users: beam_search(backbone, users, catalog, TOP_K, TOP_K, mask),
-            "exact": lambda users: exact_search(backbone, users, catalog, TOP_K, mask),
-            "full sort": lambda users: full_sort(backbone, users, catalog, TOP_K, mask),
-        }
-
-    def drawn(self, count: int) -> Histories:
-        """Histories of random test users, the same for all models of one data set."""
-        generator = torch.Generator().manual_seed(SEED)
-        return self.data.test.histories(
-            torch.randperm(len(self.data.test), generator=generator)[:count]
-        )
+def drawn(model: Model, count: int) -> Histories:
+    """Histories of random test users, the same for all models of one data set."""
+    test = model.data.test
+    generator = torch.Generator().manual_seed(SEED)
+    return test.histories(torch.randperm(len(test), generator=generator)[:count])
 
 
 def measure_quality(
@@ -75,7 +59,7 @@ def measure_quality(
     targets = catalog.leaf_of_item[data.test.targets(rows)].long()
     found: dict[str, SearchResult] = {}
     for name in names:
-        search = model.searches[name]
+        search = searches(model)[name]
         seconds = time.process_time()
         parts = [search(data.test.histories(rows[some])) for some in order.split(batch_size)]
         seconds = time.process_time() - seconds
@@ -138,10 +122,10 @@ def _compare_results(model: Model, found: Mapping[str, SearchResult]) -> None:
 
 def measure_time(model: Model, users: int, repeats: int) -> None:
     """Processor time of the three searches, taking turns."""
-    histories = model.drawn(users)
-    rates: dict[str, list[float]] = {name: [] for name in model.searches}
+    histories = drawn(model, users)
+    rates: dict[str, list[float]] = {name: [] for name in SEARCHES}
     for turn in range(repeats + 1):
-        for name, search in model.searches.items():
+        for name, search in searches(model).items():
             begin = time.process_time()
             search(histories)
             if turn > 0:  # the first round is a warm-up
@@ -159,12 +143,12 @@ def measure_time(model: Model, users: int, repeats: int) -> None:
 
 def measure_item_by_item(model: Model, users: int) -> None:
     """The full sort beside `transformers` with one row an item, on the same weights."""
-    histories = model.drawn(users)
+    histories = drawn(model, users)
     alternative = ItemByItem(model.backbone, model.catalog)
     mine, theirs, gap = [], [], 0.0
     for history in histories.split(1):
         begin = time.process_time()
-        best = model.searches["full sort"](history)
+        best = searches(model)["full sort"](history)
         between = time.process_time()
         log_probs = alternative.log_probs(history, model.mask)
         theirs.append(time.process_time() - between)
@@ -203,22 +187,9 @@ def _same_sets(one: Int64[Tensor, "users k"], other: Int64[Tensor, "users k"]) -
 def models(chosen: argparse.Namespace, sizes: Sizes) -> Iterator[Model]:
     """The run folders asked for, else a model after some steps of cross-entropy."""
     for folder in chosen.run or ():
-        run = open_run(folder)
-        if not isinstance(run.backbone, Tiger | Llama):
-            raise ValueError(f"{folder} is no run of a TIGER or Llama: there is no alternative")
-        data = RunData.load(run.config.data)
-        describe_data(run.config.data.folder, data)
-        mask = run.config.evaluation.mask
-        yield Model(str(folder), run.backbone.eval(), data, run.catalog, mask)
+        yield Model.of_run(folder)
     if not chosen.run:
-        data = load_data(chosen.data, sizes)
-        describe_data(chosen.data, data)
-        trainer = build_trainer(data, sizes, Setting(chosen.backbone))
-        steps = steps_of_epoch(trainer, chosen.train_steps)
-        for index in range(chosen.train_steps):
-            trainer.step(steps, index)
-        assert isinstance(trainer.backbone, Tiger | Llama)
-        yield Model(chosen.backbone, trainer.backbone.eval(), data, data.catalog, "after")
+        yield Model.after_steps(chosen.data, sizes, chosen.backbone, chosen.train_steps)
 
 
 def options() -> argparse.ArgumentParser:

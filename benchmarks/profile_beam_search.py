@@ -12,13 +12,12 @@ from pathlib import Path
 from beam_search import Search, user_batches
 from harness import emit, emit_environment, parser, use_threads
 from profile_training import shares_of
+from searched_model import Model
 from torch.profiler import ProfilerActivity, profile
-from workload import Setting, Sizes, build_trainer, describe_data, load_data, steps_of_epoch
+from workload import Sizes
 
 from beamwise.backbones import BACKBONES, Llama, Tiger
 from beamwise.decoding import levels, results, search
-from beamwise.training.run import open_run
-from beamwise.training.run_data import RunData
 
 KINDS = {
     "linear products": r"aten::(add)?mm",
@@ -100,23 +99,6 @@ def profile_search(found: Search, batch_size: int, repeats: int, name: str) -> N
     )
 
 
-def models(given: argparse.Namespace, sizes: Sizes) -> tuple[Tiger | Llama, RunData]:
-    """The run that is given, else a model after some steps of cross-entropy."""
-    if given.run is not None:
-        opened = open_run(given.run)
-        if not isinstance(opened.backbone, Tiger | Llama):
-            raise ValueError(f"{given.run} is no run of a TIGER or Llama")
-        return opened.backbone, RunData.load(opened.config.data)
-    data = load_data(given.data, sizes)
-    describe_data(given.data, data)
-    trainer = build_trainer(data, sizes, Setting(given.backbone))
-    steps = steps_of_epoch(trainer, given.train_steps)
-    for index in range(given.train_steps):
-        trainer.step(steps, index)
-    assert isinstance(trainer.backbone, Tiger | Llama)
-    return trainer.backbone, data
-
-
 def options() -> argparse.ArgumentParser:
     """The command line."""
     described = parser("Say where the time of beam search goes.")
@@ -132,11 +114,14 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     sizes = sizes or Sizes()
     use_threads(given.threads)
     emit_environment()
-    backbone, data = models(given, sizes)
-    name = str(given.run) if given.run else given.backbone
+    model = (
+        Model.of_run(given.run)
+        if given.run
+        else Model.after_steps(given.data, sizes, given.backbone, given.train_steps)
+    )
     for precision in (given.precision,) if given.precision else ("fp32", "bf16"):
-        found = Search(backbone.eval(), data, sizes, precision)
-        profile_search(found, sizes.batch_size, given.repeats, f"{name}, {precision}")
+        found = Search(model.backbone, model.data, sizes, precision)
+        profile_search(found, sizes.batch_size, given.repeats, f"{model.name}, {precision}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ SCRIPTS = (
     "harness", "workload", "matrix_products", "transformers_alternative", "constrained_generation",
     "alternative_training", "training_memory", "training", "profile_training", "kernels",
     "compiled_training", "beam_search", "beam_growth", "prepare", "profile_beam_search",
+    "searched_model",
 )  # fmt: skip
 
 

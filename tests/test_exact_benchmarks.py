@@ -17,8 +17,8 @@ pytest.importorskip("transformers")
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = (
-    "harness", "workload", "transformers_alternative", "item_by_item", "exact_search",
-    "random_exactness",
+    "harness", "workload", "searched_model", "transformers_alternative", "item_by_item",
+    "exact_search", "random_exactness",
 )  # fmt: skip
 CONFIGS = {
     "tiger": TigerConfig(
