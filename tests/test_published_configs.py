@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from beamwise.config import read_config
+from beamwise.experiments.comparison_config import ComparisonConfig
+from beamwise.experiments.objective_comparison import Comparison
+from beamwise.experiments.paper import bear
+from beamwise.experiments.paper.title_setting import TitleSetting
 from beamwise.training.config import RunConfig
+from beamwise.training.presets import preset as settings_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,3 +54,44 @@ def test_the_baseline_differs_in_its_objective_alone(backbone, data):
     assert (training.learning_rate, training.warmup_fraction, training.epochs) == (5e-4, 0.01, 200)
     assert (training.batch_size, training.micro_batch_size) == (1024, 128)
     assert (theirs.early_stopping.patience, theirs.data.max_history) == (20, 20)
+
+
+TITLE_METHODS = tuple(sorted(path.stem for path in (ROOT / "configs" / "titles").glob("*.yaml")))
+SETTING = TitleSetting("toy-titles", "smollm2")
+
+
+def test_every_method_on_titles_has_a_file():
+    compared = {method.name for method in bear.comparison(SETTING).methods}
+    assert set(TITLE_METHODS) == compared - {"ce", "prefix-survival"} | {"lml"}
+
+
+@pytest.mark.parametrize("preset", ["titles-smollm2", "titles-tiny"])
+@pytest.mark.parametrize("method", TITLE_METHODS)
+def test_methods_on_titles_are_those_of_the_experiment(method, preset, tmp_path):
+    short = ["out=runs/x", "data.folder=data/toy-titles"]
+    path = ROOT / "configs" / "titles" / f"{method}.yaml"
+    config = read_config(RunConfig, path, short, settings_of(preset))
+    name = "ce" if method == "lml" else method
+    comparison = Comparison(bear.comparison(SETTING), tmp_path)
+    runs = [run.config for run in comparison.any_runs(name)]
+    assert config.objective in [run.objective for run in runs]
+    assert (config.start_from is None) == (comparison.methods[name].start_from is None)
+    assert config.evaluation.beam_width == runs[0].evaluation.beam_width == 10
+    if config.start_from is not None:
+        assert config.training.learning_rate == runs[0].training.learning_rate
+        assert (config.training.epochs, config.negatives.count) == (2, runs[0].negatives.count)
+
+
+def test_the_comparison_on_titles_has_one_setting_of_every_method(tmp_path):
+    path = ROOT / "configs" / "comparisons" / "toy-titles-tiny.yaml"
+    ours = Comparison(read_config(ComparisonConfig, path), tmp_path)
+    theirs = Comparison(bear.comparison(TitleSetting("toy-titles", "tiny")), tmp_path)
+    assert set(ours.methods) == set(theirs.methods)
+    cheaper = {"out", "objective", "negatives"}
+    for name, method in ours.methods.items():
+        mine = next(ours.any_runs(name)).config
+        tried = [run.config for run in theirs.any_runs(name)]
+        assert mine.objective in [config.objective for config in tried]
+        assert mine.model_dump(exclude=cheaper) == tried[0].model_dump(exclude=cheaper)
+        assert method.start_from == theirs.methods[name].start_from
+    assert ours.config.evaluation == theirs.config.evaluation

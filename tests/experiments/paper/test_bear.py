@@ -15,6 +15,9 @@ SETTING = TitleSetting("office-titles", "tiny")
 
 def test_bear_has_three_forms_and_all_objectives_are_there(tmp_path):
     comparison = Comparison(bear.comparison(SETTING), tmp_path)
+    points = {name: len(method.points) for name, method in comparison.methods.items()}
+    assert (points["msl"], points["bear-hinge"], points["ce-dmpo"]) == (4, 4, 3)
+    assert (points["ce"], points["apao-pairwise"]) == (1, 1)
     runs = {
         run.method: run.config for name in comparison.methods for run in comparison.any_runs(name)
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from beamwise.backbones.prompts import prompt_of
 from beamwise.experiments.objective_comparison import Comparison
 from beamwise.experiments.paper.setting import CE
 from beamwise.experiments.paper.title_setting import TitleSetting
@@ -29,6 +30,19 @@ def test_a_setting_of_titles_has_bears_search(tmp_path):
         1e-5,
     )
     assert (runs["ce"].negatives.count, runs["ce-dpo"].negatives.count) == (10, 1)
+    assert comparison.methods["ce-dpo"].grid == {"objective.beta": (0.5, 1.0, 2.0)}
+
+
+@pytest.mark.parametrize(("dataset", "goods"), [("toy-titles", "toy"), ("office-titles", "office")])
+def test_a_language_model_reads_bears_instruction(dataset, goods, tmp_path):
+    prompts = {}
+    for model in ("smollm2", "tiny"):
+        config = TitleSetting(dataset, model).comparison("BEAR", CE)
+        run = next(Comparison(config, tmp_path / model).any_runs("ce"))
+        prompts[model] = prompt_of(["A", "B"], run.config.backbone.prompt)
+    assert goods in prompts["smollm2"].splitlines()[1]
+    assert '### Input:\n"A", "B"\n' in prompts["smollm2"]
+    assert prompts["tiny"] == '"A", "B"\n'
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "prefix-survival": {"name": "prefix-survival", "beam_width": BEAM},
 }
 """Trained like plain fine-tuning; the released code's BEAR is `bear-reweight`."""
+TEMPERATURES = (1.0, 2.0, 3.0, 4.5)
+"""Tried for MSL: APAO's paper tries the first three, MSL's own has the last for Toys."""
+PENALTIES = {"objective.weight": (0.25, 1.0), "objective.xi": (0.5, 2.75)}
+"""lambda and xi tried for BEAR, the published pair for Toys among them; no grid is published."""
 PREFIXES = {"levels": "branching", "max_prefixes": 4}
 """Of APAO on titles: prefixes end where titles part."""
 FOLLOWED = ("ce", *OBJECTIVES)
@@ -49,9 +53,13 @@ FOLLOWED = ("ce", *OBJECTIVES)
 
 
 def comparison(setting: Setting) -> ComparisonConfig:
-    """Plain fine-tuning, MSL, BEAR in three forms, APAO, preference objectives, and ours."""
+    """Plain fine-tuning, MSL, BEAR in three forms, APAO, preference objectives, and ours.
+
+    tau, lambda, xi and the preference objectives' beta are chosen on the validation windows; beta
+    and eta of APAO are published values.
+    """
     alike = (
-        MethodConfig(name=name, settings={"objective": objective})
+        MethodConfig(name=name, settings={"objective": objective}, grid=_grid(objective["name"]))
         for name, objective in OBJECTIVES.items()
     )
     return setting.comparison(
@@ -65,6 +73,10 @@ def comparison(setting: Setting) -> ComparisonConfig:
         setting.preference("s-dpo"),
         survival_of=FOLLOWED,
     )
+
+
+def _grid(objective: str) -> dict[str, tuple[float, ...]]:
+    return {"msl": {"objective.temperature": TEMPERATURES}, "bear": PENALTIES}.get(objective, {})
 
 
 def _alignment(name: str, **settings: float) -> MethodConfig:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from beamwise.evaluation import EvaluationConfig
 from beamwise.evaluation.survival_counts import SurvivalConfig
 from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfig
-from beamwise.experiments.paper.setting import Setting
+from beamwise.experiments.paper.setting import PREFERENCE_BETAS, Setting
 
 TITLE_DATASETS, MODELS = ("office-titles", "toy-titles"), ("tiny", "smollm2")
 KS, BEAM = (1, 5, 10), 10
@@ -20,6 +20,23 @@ SECOND_STAGE = {
     "smollm2": {"training.learning_rate": 1.0e-5, "training.epochs": 2},
 }
 """Of preference objectives after plain fine-tuning; BEAR's summary says nothing of them."""
+
+
+TEMPLATE = """### Instruction:
+Given a list of {goods} before, please recommend a new {one} that the user likes to the user.
+
+### Input:
+{{history}}
+
+### Response:
+"""
+PROMPTS = {
+    "toy-titles": TEMPLATE.format(goods="toys the user has played", one="toy"),
+    "office-titles": TEMPLATE.format(
+        goods="office products the user has bought", one="office product"
+    ),
+}
+"""BEAR's instruction, by data set; a model of fresh weights reads the list of titles alone."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +65,16 @@ class TitleSetting(Setting):
         self, name: str, *methods: MethodConfig, survival_of: tuple[str, ...] = ()
     ) -> ComparisonConfig:
         """Methods with the settings that all share: ten beams, hit rate and NDCG at 1, 5 and 10."""
+        settings: dict[str, Any] = {
+            "data.folder": str(self.data_folder),
+            "negatives.count": NEGATIVES,
+        }
+        if self.backbone == "smollm2":
+            settings["backbone.prompt.template"] = PROMPTS[self.dataset]
         return ComparisonConfig(
             title=f"{name}: {self.title}",
             preset=f"titles-{self.backbone}",
-            settings={"data.folder": str(self.data_folder), "negatives.count": NEGATIVES},
+            settings=settings,
             methods=methods,
             baseline=methods[0].name,
             evaluation=EvaluationConfig(ks=KS, beam_width=BEAM, full_sort=True),
@@ -66,4 +89,5 @@ class TitleSetting(Setting):
             name=f"ce-{objective}",
             start_from="ce",
             settings={"objective.name": objective, **later, **(settings or {})},
+            grid={"objective.beta": PREFERENCE_BETAS},
         )
