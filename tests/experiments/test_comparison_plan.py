@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 
-from beamwise.config import read_config
+from beamwise.config import read_config, write_config
 from beamwise.evaluation import Evaluation
 from beamwise.experiments import comparison_plan
 from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.comparison_plan import plan
 from beamwise.experiments.objective_comparison import Comparison
+from beamwise.training.config import RunConfig
 from beamwise.training.metrics_log import read_metrics
 
 
@@ -61,6 +62,26 @@ def test_without_logs_or_measuring_costs_are_unknown(empty):
     ]
     assert {work.state for work in found.works} == {"to be trained"}
     assert (found.seconds, found.is_complete) == (0.0, False)
+
+
+def test_a_grid_that_begins_with_other_runs_may_be_half_tried(own_comparison):
+    out = own_comparison.out
+    source, trained = own_comparison.final_run("tuned", 3), out / "later" / "seed-3"
+    rate = read_config(RunConfig, trained / "config.yaml").training.learning_rate
+    first = out / "later" / f"learning_rate={rate}" / "seed-3"
+    first.parent.mkdir()
+    trained.rename(first)
+    moved = {"out": first, "start_from": source.folder}
+    config = read_config(RunConfig, first / "config.yaml").model_copy(update=moved)
+    write_config(config, first / "config.yaml")
+    *others, later = own_comparison.config.methods
+    grid = {"training.learning_rate": (rate, 2 * rate)}
+    later = later.model_copy(update={"grid": grid})
+    config = own_comparison.config.model_copy(update={"methods": (*others, later)})
+    states = {work.label: work.state for work in everything(Comparison(config, out)).works}
+    assert states[f"later with learning_rate={rate}, seed 3"] == "done"
+    assert states[f"later with learning_rate={2 * rate}, seed 3"] == "to be trained"
+    assert states["later, seed 3, once the best settings are known"] == "to be trained"
 
 
 def test_what_was_measured_once_is_kept(empty, measured):

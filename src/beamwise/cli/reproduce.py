@@ -76,8 +76,9 @@ def reproduce(
 
     table1, table2, table3, table4, figure1 to figure5 (figure3 with Table 5), own: those of the
     APAO paper, and ours, with its figures beside ours; for data sets and backbones, in the paper's
-    sizes, or small ones for a CPU. Several with commas, or all. They share the runs of a store,
-    --out, which has a folder for every data set, backbone and size, and one page, report.html.
+    sizes, or small ones for a CPU. bear, simulated-beams: those of BEAR's summary, on titles, with
+    language models. Several with commas, or all. They share the runs of a store, --out, which has a
+    folder for every data set, backbone and size, and one page, report.html.
     They run one after the other, each for all data sets and backbones before the next.
 
     report: that page, and the files of every part, from what the store has.
@@ -93,22 +94,25 @@ def reproduce(
       beamwise reproduce objectives --config mine.yaml --out runs/mine --methods ce,msl --seeds 0,1
       beamwise reproduce table1 --dataset office --backbone tiger --seeds 5 --out runs/paper --plan
       beamwise reproduce table1,figure1 --dataset office --backbone llama --size small --out runs/p
+      beamwise reproduce bear --dataset toy-titles --backbone tiny --seeds 5 --out runs/titles
       beamwise reproduce all --dataset office,beauty --backbone tiger,llama --archive gpu.tar
       beamwise reproduce merge --from gpu/results --out runs/paper
       beamwise reproduce objectives --config mine.yaml --out runs/mine --budget 9m
       beamwise reproduce report --out runs/paper
 
     Args:
-        experiment: objectives, table1 to table4, figure1 to figure5, own, all, report or merge.
+        experiment: objectives, table1 to table4, figure1 to figure5, own, all, bear,
+            simulated-beams, report or merge.
         config: YAML file of the comparison of objectives: shared settings, methods, seeds.
         settings: key.path=value of a setting of the comparison; may be repeated. With
             settings.key.path=value it changes a setting of all runs.
         out: Folder of the runs and of the report.
         data: Prepared and tokenized dataset, short for --set settings.data.folder=...; data/DATASET
             where the paper's is not given. Of merge: the folder that holds the data, by name.
-        dataset: office, grocery, beauty or yelp; several with commas.
-        backbone: tiger or llama; several with commas.
-        size: paper, or small for a CPU; paper where not given.
+        dataset: office, grocery, beauty or yelp; of bear and simulated-beams office-titles or
+            toy-titles; several with commas.
+        backbone: tiger or llama; of titles tiny or smollm2; several with commas.
+        size: paper, or small for a CPU; paper where not given, and always of titles.
         methods: Names, with commas; all methods of the comparison where not given. What they start
             from is trained as well, and for a paper's table what they are compared with.
         seeds: How many, the first of the comparison's, or numbers with commas (0,3 or 3,); all

@@ -36,8 +36,10 @@ def train(
       beamwise train --data data/shop --out runs/apao --set objective.name=apao-pairwise
 
     Args:
-        preset: Settings that come with the package: small, for a CPU and up to some ten thousand
-            interactions. The file and --set change them; without, the defaults are a paper's.
+        preset: Settings that come with the package: small and small-llama, for a CPU and up to some
+            ten thousand interactions; apao-tiger and apao-llama, a paper's; sasrec, for item ids;
+            titles-tiny and titles-smollm2, for language models. The file and --set change them;
+            without, the defaults are a paper's.
         config: YAML file of settings; where not given, defaults and --set are all there is.
         out: Run folder to write, short for --set out=...
         data: Prepared and tokenized dataset, short for --set data.folder=...

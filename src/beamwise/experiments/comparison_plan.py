@@ -136,7 +136,7 @@ class _Estimate:
         label = f"{method}, seed {seed}, once the best settings are known"
         run = next(iter(self._comparison.any_runs(method)))
         seconds = self._whole(run)
-        testing = self._testing(run, self._comparison.steps_left(run, True))
+        testing = self._testing(run, self._comparison.steps(method))
         return PlannedWork(method, label, "to be trained", seconds, testing)
 
     def _whole(self, run: PlannedRun) -> float | None:

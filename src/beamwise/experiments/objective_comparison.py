@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -223,6 +223,11 @@ class Comparison:
             for each in self.methods[method].points:
                 yield from self._with_source(method, each, trial)
 
+    def steps(self, method: str) -> tuple[Step, ...]:
+        """All that is done with a run that stands for its method, in order."""
+        told: tuple[Step, ...] = ("survival report",) if method in self.config.survival_of else ()
+        return ("training", "test", *told)
+
     def steps_left(self, run: PlannedRun, tested: bool) -> tuple[Step, ...]:
         """What is still to do of a run, in order.
 
@@ -233,13 +238,13 @@ class Comparison:
         Raises:
             ValueError: As `PlannedRun.is_trained`, or if a result is damaged.
         """
-        is_told = run.method in self.config.survival_of
-        left: dict[Step, bool] = {
-            "training": not run.is_trained,
-            "test": tested and run.evaluation(self.config.evaluation) is None,
-            "survival report": tested and is_told and run.survival(self.config.survival) is None,
+        is_done: dict[Step, Callable[[], bool]] = {
+            "training": lambda: run.is_trained,
+            "test": lambda: run.evaluation(self.config.evaluation) is not None,
+            "survival report": lambda: run.survival(self.config.survival) is not None,
         }
-        return tuple(step for step, is_left in left.items() if is_left)
+        steps = self.steps(run.method) if tested else ("training",)
+        return tuple(step for step in steps if not is_done[step]())
 
     def step_seconds(self, step: Step, mask: str) -> float | None:
         """Mean time of the tests or survival reports in the folder that masked so; None of none.
