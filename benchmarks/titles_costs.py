@@ -32,9 +32,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     PLAIN: {"objective": {"name": PLAIN}},
     "msl": {"objective": {"name": "msl"}},
     "bear": {"objective": {"name": "bear", "beam_width": BEAM}},
+    "bear-log-sigmoid": {"objective": {"name": "bear", "form": "log-sigmoid", "beam_width": BEAM}},
+    "bear-reweight": {"objective": {"name": "bear", "form": "reweight", "beam_width": BEAM}},
     "apao-pointwise": {"objective": {"name": "apao-pointwise", **PREFIXES}},
     "apao-pairwise": {"objective": {"name": "apao-pairwise", **PREFIXES}},
     "dpo": {"objective": {"name": "dpo", "reference": "initial-weights"}},
+    "dmpo": {"objective": {"name": "dmpo", "reference": "initial-weights"}},
     "s-dpo": {"objective": {"name": "s-dpo", "reference": "initial-weights"}},
     SIMULATION: {"objective": {"name": "apao-pairwise", "beam_width": BEAM, **PREFIXES}},
 }
@@ -62,32 +65,34 @@ def step_of(
     return lambda: trainer.step(step, 0)
 
 
-def measure(folder: Path, chosen: argparse.Namespace, method: str, plain_gib: float | None) -> None:
-    """Time and weigh steps of a method beside plain ones on the same rows."""
-    names = (PLAIN, method)
+def measure(folder: Path, chosen: argparse.Namespace, method: str, other_gib: float | None) -> None:
+    """Time and weigh steps of a method beside the other's on the same rows."""
+    other = chosen.over
+    names = (other, method)
     contenders = {}
     for name in names:
         settings = settings_of(name, chosen.negatives)
         trainer = titles_trainer(folder, chosen.model, chosen.batch_size, settings)
         contenders[name] = ours(trainer, steps_of_epoch(trainer, chosen.repeats + 1))
-    benchmark = f"titles, {chosen.model}, {method} over {PLAIN}"
+    benchmark = f"titles, {chosen.model}, {method} over {other}"
     rates = take_turns(benchmark, contenders, chosen.repeats, "examples/s")
-    paper = {"paper_says_over": PAPER_SIMULATION} if method == SIMULATION else {}
-    compare_times(benchmark, rates[method], rates[PLAIN], limit=None, unit="ms an example", **paper)
-    if plain_gib is not None:
-        emit_memory(folder, chosen, method, plain_gib)
+    is_told = (other, method) == (PLAIN, SIMULATION)
+    paper = {"paper_says_over": PAPER_SIMULATION} if is_told else {}
+    compare_times(benchmark, rates[method], rates[other], limit=None, unit="ms an example", **paper)
+    if other_gib is not None:
+        emit_memory(folder, chosen, method, other_gib)
 
 
-def emit_memory(folder: Path, chosen: argparse.Namespace, method: str, plain_gib: float) -> None:
-    """Print the peak of a step beside a plain one's, both beyond weights and optimiser state."""
+def emit_memory(folder: Path, chosen: argparse.Namespace, method: str, other_gib: float) -> None:
+    """Print the peak of a step beside the other's, both beyond weights and optimiser state."""
     peak = gib_of(folder, chosen, method)
     emit(
         "comparison",
-        benchmark=f"peak memory, titles, {chosen.model}, {method} over {PLAIN}",
+        benchmark=f"peak memory, titles, {chosen.model}, {method} over {chosen.over}",
         ours=round(peak, 3),
-        alternative=round(plain_gib, 3),
+        alternative=round(other_gib, 3),
         unit="GiB beyond weights and optimiser state",
-        ratio=round(peak / plain_gib, 2),
+        ratio=round(peak / other_gib, 2),
     )
 
 
@@ -100,12 +105,14 @@ def gib_of(folder: Path, chosen: argparse.Namespace, method: str) -> float:
 def options() -> argparse.ArgumentParser:
     """The command line."""
     described = parser(
-        "Time and weigh a training step on titles of every objective beside plain fine-tuning. "
+        "Time and weigh a training step on titles of every objective beside plain fine-tuning, or "
+        "beside another. "
         "--data is a folder with a catalog of titles, or with published windows of titles."
     )
     methods = [method for method in SETTINGS if method != PLAIN]
     described.add_argument("--model", choices=tuple(TARGETS), default="tiny")
     described.add_argument("--only", choices=methods, nargs="+", default=methods)
+    described.add_argument("--over", choices=tuple(SETTINGS), default=PLAIN, help="default ce")
     described.add_argument("--batch-size", type=int, default=32, help="examples of a step")
     described.add_argument("--negatives", type=int, default=10, help="of objectives that have some")
     described.add_argument("--no-memory", action="store_true", help="time alone")
@@ -119,9 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     emit_environment()
     with TemporaryDirectory() as made, products(chosen):
         folder = titles_folder(chosen.data, Path(made))
-        plain_gib = None if chosen.no_memory else gib_of(folder, chosen, PLAIN)
+        other_gib = None if chosen.no_memory else gib_of(folder, chosen, chosen.over)
         for method in chosen.only:
-            measure(folder, chosen, method, plain_gib)
+            measure(folder, chosen, method, other_gib)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,10 @@ def test_costs_stand_beside_plain_fine_tuning(costs, capsys):
     assert list(compared) == [f"titles, tiny, {method} over ce" for method in methods]
     assert all(line["ratio"] > 0 for line in compared.values())
     assert compared["titles, tiny, simulated beams over ce"]["paper_says_over"] == 4.45
+    costs.main(["--only", "bear", "--over", "msl", *small])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (beside,) = [line for line in lines if line["kind"] == "comparison"]
+    assert beside["benchmark"] == "titles, tiny, bear over msl"
 
 
 def test_a_step_is_weighed_after_its_optimiser(costs, tmp_path):
