@@ -10,11 +10,12 @@ from beamwise.report.method_colours import (
     MARKERS,
     METHODS,
     PALETTE,
+    SEARCHES,
+    Look,
     colour_of,
     family_of,
     looks,
 )
-from beamwise.report.panels import COLOURS
 
 NAMES = st.one_of(
     st.sampled_from([*KNOWN, "ce-dpo", "CE -> S-DPO", "apao-pairwise-beam20", "beam search"]),
@@ -26,10 +27,27 @@ def test_every_objective_has_its_colour():
     assert set(OBJECTIVES) <= set(METHODS)
 
 
-def test_no_two_methods_look_the_same_and_the_seven_of_the_paper_differ_in_colour():
-    assert len(set(METHODS.values())) == len(METHODS)
-    paper = ("ce", "msl", "dpo", "dmpo", "s-dpo", "apao-pointwise", "apao-pairwise")
-    assert {METHODS[name][0] for name in paper} == set(COLOURS)
+def test_no_two_methods_look_the_same_and_the_objectives_of_a_chart_of_beams_differ_in_colour():
+    for looks_alike in (lambda look: (look.colour, look.marker), lambda look: look[::3]):
+        assert len(set(map(looks_alike, METHODS.values()))) == len(METHODS)
+    kinds = ("ce", "msl", "s-dpo", "apao-pointwise", "apao-pairwise", "bear", "prefix-survival")
+    assert {METHODS[name].colour for name in kinds} == set(PALETTE)
+
+
+def test_searches_have_colours_that_no_method_has():
+    assert {look.colour for look in SEARCHES.values()}.isdisjoint(
+        {look.colour for look in METHODS.values()} | set(PALETTE)
+    )
+    beam, exact, sort, paper = looks(["beam search", "exact ranking", "full sort", "paper"])
+    assert len({beam[:2], exact[:2], sort[:2], paper[:2]}) == 4
+
+
+def test_the_forms_of_bear_share_a_colour_and_look_the_same_in_every_chart():
+    forms = ["bear-hinge", "bear-log-sigmoid", "bear-reweight"]
+    together = looks(forms)
+    assert len({look.colour for look in together}) == 1
+    assert len({look.dash for look in together}) == 3
+    assert [looks(["dmpo", form])[1] for form in forms] == together
 
 
 @pytest.mark.parametrize(
@@ -37,7 +55,10 @@ def test_no_two_methods_look_the_same_and_the_seven_of_the_paper_differ_in_colou
     [
         ("ce", "ce"),
         ("CE", "ce"),
-        ("ce-tuned", "ce"),
+        ("ce-tuned", "ce-tuned"),
+        ("ce-before", "ce"),
+        ("ce-tuned-dpo", "dpo"),
+        ("bear-hinge", "bear-hinge"),
         ("ce-dpo", "dpo"),
         ("CE→S-DPO", "s-dpo"),
         ("CE -> DMPO", "dmpo"),
@@ -55,24 +76,25 @@ def test_no_two_methods_look_the_same_and_the_seven_of_the_paper_differ_in_colou
 )
 def test_families(name, family):
     assert family_of(name) == family
-    assert colour_of(name) == (KNOWN[family][0] if family else None)
+    assert colour_of(name) == (KNOWN[family].colour if family else None)
 
 
-@given(methods=st.lists(NAMES, max_size=24))
+@given(methods=st.lists(NAMES, max_size=12))
 def test_no_two_series_look_the_same(methods):
     found = looks(methods)
     assert len(found) == len(methods)
     assert len({(look.colour, look.marker) for look in found}) == len(found)
     assert len({(look.colour, look.hatch) for look in found}) == len(found)
-    assert {look.colour for look in found} <= set(PALETTE)
+    known = {look.colour for look in KNOWN.values()}
+    assert {look.colour for look in found} <= set(PALETTE) | known
     assert looks(methods) == found
 
 
-@given(methods=st.lists(NAMES, max_size=12, unique=True))
-def test_a_known_method_has_its_colour_and_a_method_given_twice_keeps_it(methods):
+@given(methods=st.lists(NAMES, max_size=6, unique=True))
+def test_a_known_method_has_its_look_and_a_method_given_twice_keeps_it(methods):
     for method, look in zip(methods, looks(methods), strict=True):
         if method in METHODS:
-            assert (look.colour, look.marker) == METHODS[method]
+            assert look == METHODS[method]
     twice = looks([*methods, *methods])
     assert twice[: len(methods)] == looks(methods)
     for first, second in zip(twice, twice[len(methods) :], strict=False):
@@ -80,12 +102,17 @@ def test_a_known_method_has_its_colour_and_a_method_given_twice_keeps_it(methods
         assert (first.marker, first.dash) != (second.marker, second.dash)
 
 
-def test_a_variant_has_the_colour_of_its_family_only_without_it():
-    (alone,) = looks(["apao-pairwise-beam20"])
-    assert alone.colour == colour_of("apao-pairwise")
+def test_a_variant_has_the_look_of_its_family_or_beside_it_the_colour_alone():
+    assert looks(["ce-s-dpo"]) == [METHODS["s-dpo"]]
     variant, family = looks(["apao-pairwise-beam20", "apao-pairwise"])
-    assert family.colour == colour_of("apao-pairwise")
-    assert variant.colour != family.colour
+    assert family == METHODS["apao-pairwise"]
+    assert variant == Look(family.colour, "o", "dashed", "////")
+
+
+def test_more_variants_than_markers_have_other_colours_too():
+    found = looks([f"ce-{number}" for number in range(len(MARKERS) + 1)])
+    assert len({look[:2] for look in found}) == len(found)
+    assert [look.colour for look in found].count(METHODS["ce"].colour) == len(MARKERS)
 
 
 def test_unknown_methods_have_colours_that_no_other_has_while_there_are_some():

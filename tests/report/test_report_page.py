@@ -96,11 +96,12 @@ def test_a_chart_is_a_drawing_in_colours_that_change_with_the_page(page):
     (drawing,) = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     ElementTree.fromstring(drawing)
     assert "fill: currentColor" in drawing  # text
-    assert "stroke: currentColor" in drawing  # cross-entropy is black on white, and not on black
+    assert "stroke: currentColor" in drawing  # intervals are black on white, and not on black
+    assert "stroke: var(--c332288)" in drawing  # cross-entropy
     assert "stroke: var(--c009e73)" in drawing
     assert INK not in page
     style = page[: page.index("</style>")]
-    dark = style[style.index("dark) { :root { --c0072b2") :]
+    dark = style[style.index("dark) { :root { --c332288") :]
     for colour, on_dark in ON_DARK.items():
         assert f"--c{colour[1:].lower()}: {on_dark};" in dark
     assert len(set(ON_DARK.values())) == len(ON_DARK)

@@ -1,51 +1,27 @@
-"""How the methods of an experiment look in every chart: one colour each, safe for colour-blind.
+"""How the methods of an experiment look in every chart: a fixed colour, marker, dash and hatch.
 
-More methods than colours share one and differ by marker, dash and hatch.
+Colours are safe for colour-blind. Methods of a family share one and differ by the rest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from beamwise.report.panels import COLOURS, GREY, Dash
 
 BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = COLOURS
-PALETTE = (*COLOURS, GREY)
+INDIGO = "#332288"
+"""Of Tol's muted colours the one that is far from all of Okabe and Ito's: under simulated colour
+blindness at least 25 in CIELAB, where the nearest two of theirs are 16 apart."""
+PALETTE = (INDIGO, BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY)
+"""Colours of methods; black and grey are those of searches alone."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 """Of the points of a line; filled ones, which are seen when small."""
 DASHES: tuple[Dash, ...] = ("solid", "dashed", "dotted", "dashdot")
 HATCHES = ("", "////", "xxx", "....", "\\\\\\\\", "+++", "ooo", "---", "||", "**", "//..", "xx--")
 """Of bars; one for each marker, so that what differs as points differs as bars."""
-
-METHODS = {
-    "ce": (BLACK, "o"),
-    "msl": (GREEN, "s"),
-    "dpo": (SKY, "^"),
-    "dmpo": (ORANGE, "v"),
-    "s-dpo": (PINK, "D"),
-    "apao-pointwise": (BLUE, "P"),
-    "apao-pairwise": (VERMILLION, "X"),
-    "bear": (ORANGE, "s"),
-    "smoothed": (SKY, "o"),
-    "prefix-survival": (PINK, "o"),
-    "sasrec": (GREY, "o"),
-    "item-knn": (GREY, "s"),
-    "popularity": (GREY, "^"),
-}
-"""Colour and marker of what is trained. The seven of the APAO paper's tables have seven colours;
-BEAR and ours share those of the preference objectives, which they are seldom drawn beside."""
-SEARCHES = {
-    "beam-search": (BLUE, "o"),
-    "exact-search": (VERMILLION, "s"),
-    "exact-ranking": (VERMILLION, "s"),
-    "full-sort": (GREEN, "^"),
-    "ours": (BLUE, "o"),
-    "paper": (GREY, "D"),
-}
-"""Of series that are of no method."""
-KNOWN = METHODS | SEARCHES
 
 
 class Look(NamedTuple):
@@ -57,12 +33,53 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-def looks(methods: Sequence[str]) -> list[Look]:
-    """The look of each series of one chart, no two the same in colour and marker.
+def _family(colour: str, markers: Mapping[str, str]) -> dict[str, Look]:
+    """Looks of one colour: the first is drawn solid, the others dashed and hatched."""
+    return {
+        name: Look(colour, marker, DASHES[place % len(DASHES)], HATCHES[place])
+        for place, (name, marker) in enumerate(markers.items())
+    }
 
-    A known method has its colour, and a variant that of its family where the family has no other
-    in the chart. The others take the colours that are used least, in the order of `methods`, so
-    the same methods always look the same. A method given twice keeps its colour.
+
+METHODS = {
+    **_family(
+        INDIGO, {"ce": "o", "ce-tuned": "p", "sasrec": "h", "item-knn": "<", "popularity": ">"}
+    ),
+    **_family(GREEN, {"msl": "s"}),
+    **_family(PINK, {"s-dpo": "D", "dpo": "^", "dmpo": "v"}),
+    **_family(BLUE, {"apao-pointwise": "P"}),
+    **_family(VERMILLION, {"apao-pairwise": "X"}),
+    **_family(
+        ORANGE, {"bear": "h", "bear-hinge": "<", "bear-log-sigmoid": ">", "bear-reweight": "p"}
+    ),
+    **_family(SKY, {"prefix-survival": "*", "smoothed": "o"}),
+}
+"""Of what is trained: baselines, MSL, preference objectives, both forms of APAO, BEAR, and ours."""
+_BEAM, _SORT, _EXACT, _PAPER = (
+    Look(BLACK, "o"),
+    Look(BLACK, "^", "dashed", "////"),
+    Look(GREY, "s"),
+    Look(GREY, "D", "dashed", "////"),
+)
+SEARCHES = {
+    "beam-search": _BEAM,
+    "exact-search": _EXACT,
+    "exact-ranking": _EXACT,
+    "full-sort": _SORT,
+    "ours": _BEAM,
+    "paper": _PAPER,
+}
+"""Of series that are of no method."""
+KNOWN = METHODS | SEARCHES
+
+
+def looks(methods: Sequence[str]) -> list[Look]:
+    """The look of each series of one chart, no two the same in colour and marker, or hatch.
+
+    A known method has its own look. A variant has that of its family, and where that is taken its
+    colour with another marker, while there are any. The others have the colours that are used
+    least, in the order of `methods`, so the same methods always look the same. A method given
+    twice keeps its colour.
 
     Args:
         methods: Of each series.
@@ -70,27 +87,26 @@ def looks(methods: Sequence[str]) -> list[Look]:
     Raises:
         ValueError: If one colour would need more markers than there are.
     """
-    chosen = _of_families(methods)
-    for slug in map(slug_of, methods):
+    slugs = [slug_of(method) for method in methods]
+    chosen: dict[str, Look] = {}
+    for slug in sorted(slugs, key=_turn):
         if slug not in chosen:
-            chosen[slug] = _least_used(chosen.values())
+            chosen[slug] = _look_of(slug, chosen.values())
+    taken = list(chosen.values())
     found: list[Look] = []
-    reserved = set(chosen.values())
-    for place, slug in enumerate(map(slug_of, methods)):
-        colour, marker = chosen[slug]
-        if slug in map(slug_of, methods[:place]):
-            marker = _other_marker(colour, reserved)
-            reserved.add((colour, marker))
-        uses = sum(look.colour == colour for look in found)
-        hatch = HATCHES[uses % len(HATCHES)]
-        found.append(Look(colour, marker, DASHES[uses % len(DASHES)], hatch))
+    for place, slug in enumerate(slugs):
+        look = chosen[slug]
+        if slug in slugs[:place]:
+            look = _other_look(look.colour, taken)
+            taken.append(look)
+        found.append(look)
     return found
 
 
 def colour_of(method: str) -> str | None:
     """The colour of a method, of the family of a variant, or of a search; None if unknown."""
     family = family_of(method)
-    return None if family is None else KNOWN[family][0]
+    return None if family is None else KNOWN[family].colour
 
 
 def family_of(name: str) -> str | None:
@@ -119,30 +135,29 @@ def _begins_with(slug: str, names: Collection[str]) -> str | None:
     return max(begun, key=len, default=None)
 
 
-def _of_families(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of one method a family: the family's own, or the first of its variants."""
-    families = {slug_of(method): family_of(method) for method in methods}
-    own_first = sorted(families, key=lambda slug: slug != families[slug])
-    chosen: dict[str, tuple[str, str]] = {}
-    for slug in own_first:
-        family = families[slug]
-        if family is not None and KNOWN[family] not in chosen.values():
-            chosen[slug] = KNOWN[family]
-    return chosen
+def _turn(slug: str) -> int:
+    """Places in a queue for looks: known names first, then variants of them, then the others."""
+    return 0 if slug in KNOWN else 1 if family_of(slug) else 2
 
 
-def _least_used(taken: Collection[tuple[str, str]]) -> tuple[str, str]:
-    colours = [colour for colour, _ in taken]
-    colour = min(PALETTE, key=colours.count)
-    return colour, _other_marker(colour, taken)
+def _look_of(slug: str, taken: Collection[Look]) -> Look:
+    family = family_of(slug)
+    colours = [look.colour for look in taken]
+    if family is None or colours.count(KNOWN[family].colour) >= len(MARKERS):
+        return _other_look(min(PALETTE, key=colours.count), taken)
+    own = KNOWN[family]
+    return _other_look(own.colour, taken) if own in taken else own
 
 
-def _other_marker(colour: str, taken: Collection[tuple[str, str]]) -> str:
-    """The first marker that nothing of this colour has."""
-    for marker in MARKERS:
-        if (colour, marker) not in taken:
-            return marker
-    raise ValueError(
-        f"a chart has more series of one colour than the {len(MARKERS)} markers that tell them "
-        "apart: draw several charts"
-    )
+def _other_look(colour: str, taken: Collection[Look]) -> Look:
+    """The first marker, and the first hatch with its dash, that nothing of this colour has."""
+    own = [look for look in taken if look.colour == colour]
+    if len(own) >= len(MARKERS):
+        raise ValueError(
+            f"a chart has more series of one colour than the {len(MARKERS)} markers that tell them "
+            "apart: draw several charts"
+        )
+    markers, hatches = {look.marker for look in own}, {look.hatch for look in own}
+    marker = next(each for each in MARKERS if each not in markers)
+    place = next(place for place, hatch in enumerate(HATCHES) if hatch not in hatches)
+    return Look(colour, marker, DASHES[place % len(DASHES)], HATCHES[place])

@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beamwise.evaluation.significance import Interval, PairedTest
+from beamwise.report.method_colours import BLACK, SEARCHES, Look
 from beamwise.report.objective_comparison import ComparisonFigures
-from beamwise.report.panels import COLOURS, GREY, line, title
+from beamwise.report.panels import GREY, line, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 APART = 0.17
 """Half of the distance between the marks of one method; methods are 1 apart."""
+BEAM, EXACT = SEARCHES["beam-search"], SEARCHES["exact-ranking"]
+SURVIVAL = Look(BLACK, "D")
+"""What the beam changes, in its colour; the model looks like exact ranking, which shows it."""
 LEGEND_DROP = 3
 """Points that a legend's frame, which is not drawn, reaches into its panel."""
 
@@ -33,15 +38,16 @@ def plot_comparison(figures: ComparisonFigures, path: Path) -> None:
     k = figures.ks[-1]
     figure = Figure(figsize=(10.5, 1.9 + 0.42 * len(figures.methods)), layout="constrained")
     values, causes = figure.subplots(1, 2, sharey=True)
-    _draw(values, figures, {f"recall@{k}": -APART, f"recall@{k}_full_sort": APART}, COLOURS[:2])
+    shown = {f"recall@{k}": (-APART, BEAM), f"recall@{k}_full_sort": (APART, EXACT)}
+    _draw(values, figures, shown)
     baseline = next(each for each in figures.methods if each.name == figures.baseline)
     values.axvline(baseline.metrics[f"recall@{k}"].interval.mean, color=GREY, linewidth=0.8)
-    searches = [line("beam search", COLOURS[0]), line("exact ranking", COLOURS[1])]
+    searches = [_entry("beam search", BEAM), _entry("exact ranking", EXACT)]
     title(values, f"Recall@{k}, mean and 95 % interval", legend=searches)
-    parts = {f"recall@{k}_full_sort": -APART, f"survival@{k}": APART}
-    _draw(causes, figures, parts, COLOURS[2:4], differences=True)
+    parts = {f"recall@{k}_full_sort": (-APART, EXACT), f"survival@{k}": (APART, SURVIVAL)}
+    _draw(causes, figures, parts, differences=True)
     causes.axvline(0, color=GREY, linewidth=0.8)
-    made = [line("model (exact ranking)", COLOURS[2]), line("survival (beam - exact)", COLOURS[3])]
+    made = [_entry("model (exact ranking)", EXACT), _entry("survival (beam - exact)", SURVIVAL)]
     title(causes, f"Difference to {figures.baseline}", legend=made)
     names = [f"{each.name} ({len(each.seeds)})" for each in figures.methods]
     values.set_yticks(range(len(names)), names)
@@ -60,20 +66,24 @@ def plot_comparison(figures: ComparisonFigures, path: Path) -> None:
 def _draw(
     axes: Axes,
     figures: ComparisonFigures,
-    metrics: dict[str, float],
-    colours: tuple[str, ...],
+    metrics: dict[str, tuple[float, Look]],
     *,
     differences: bool = False,
 ) -> None:
     """A mark and its interval for each method and metric, so far from the method's own row."""
-    for (metric, shift), colour in zip(metrics.items(), colours, strict=True):
+    for metric, (shift, look) in metrics.items():
         for row, method in enumerate(figures.methods):
             of_metric = method.metrics[metric]
             shown = of_metric.test if differences else of_metric.interval
             if shown is None:
                 continue
-            axes.plot([shown.low, shown.high], [row + shift] * 2, color=colour, linewidth=1.9)
-            axes.plot([_middle(shown)], [row + shift], color=colour, marker="o", markersize=5)
+            axes.plot([shown.low, shown.high], [row + shift] * 2, color=look.colour, linewidth=1.9)
+            middle = [_middle(shown)]
+            axes.plot(middle, [row + shift], color=look.colour, marker=look.marker, markersize=5)
+
+
+def _entry(label: str, look: Look) -> Line2D:
+    return line(label, look.colour, marker=look.marker)
 
 
 def _put_legend_over(axes: Axes) -> None:

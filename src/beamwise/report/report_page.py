@@ -9,13 +9,14 @@ from itertools import groupby, pairwise
 
 from beamwise.report.charts import chart_svg
 from beamwise.report.inline_svg import INK, in_page
-from beamwise.report.method_colours import BLACK, BLUE, GREEN, PINK, SKY, VERMILLION
+from beamwise.report.method_colours import BLACK, BLUE, GREEN, INDIGO, PINK, SKY, VERMILLION
 from beamwise.report.numbers import parts_of
 from beamwise.report.page import figure, page, table
 from beamwise.report.panels import GREY
 from beamwise.report.section import Chart, Column, Section, Table, Value
 
 ON_DARK = {
+    INDIGO: "#7a5cff",
     BLUE: "#3b8fe0",
     VERMILLION: "#f0742e",
     GREEN: "#20b98c",
@@ -23,7 +24,7 @@ ON_DARK = {
     SKY: "#a5dcff",
     GREY: "#a3a3a3",
 }
-"""Colours of methods that a dark page has brighter, still as far apart."""
+"""Colours of methods and searches that a dark page has brighter, still as far apart."""
 VARIABLES = {colour: f"--c{colour[1:].lower()}" for colour in ON_DARK}
 IN_PAGE = {colour.lower(): f"var({name})" for colour, name in VARIABLES.items()} | {
     BLACK.lower(): "currentColor"
