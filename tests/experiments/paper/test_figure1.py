@@ -35,7 +35,13 @@ def test_times_and_retention_of_the_reports(evidence_of):
         for report in reports
     ]
     assert ce[5].mean == pytest.approx(sum(ratios) / 2)
-    series = section.charts[0].series[0]
+    times, retention = section.charts
+    assert [series.name for series in times.series] == ["beam search", "exact search", "full sort"]
+    for place, series in enumerate(times.series):
+        assert series.x == tuple(rows)
+        assert series.y == tuple(row[1 + place] for row in rows.values())
+    assert (times.y.label, times.y.log) == ("milliseconds a user", True)
+    series = retention.series[0]
     kept = [report.beam.retention for report in reports]
     assert [value.mean for value in series.y] == pytest.approx(
         [sum(values) / 2 for values in zip(*kept, strict=True)]
@@ -56,6 +62,19 @@ def test_a_full_sort_is_set_beside_a_beam_of_the_same_users(setting):
     reports = {"ce": {0: timed}, "msl": {0: plain}}
     methods = (method("ce"), method("msl", 0.1, 0.0))
     evidence = evidence_from(setting, *methods, experiment="figure1", reports=reports)
-    ce, msl = figure1.section(evidence).tables[0].rows
+    section = figure1.section(evidence)
+    ce, msl = section.tables[0].rows
     assert (ce[3].mean, ce[5].mean) == (60.0, 15.0)
     assert msl[1:] == (None,) * 5
+    (series,) = section.charts[0].series  # what was not timed is not drawn
+    assert (series.name, series.x, [value.mean for value in series.y]) == (
+        "full sort",
+        ("ce",),
+        [60.0],
+    )
+
+
+def test_without_times_retention_alone_is_drawn(setting):
+    reports = {"ce": {0: survival((10, 5, 1, 1))}}
+    evidence = evidence_from(setting, method("ce"), experiment="figure1", reports=reports)
+    assert [chart.name for chart in figure1.section(evidence).charts] == ["retention"]

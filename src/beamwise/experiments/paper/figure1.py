@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.paper.checks import check_reports
 from beamwise.experiments.paper.evidence import Evidence
+from beamwise.experiments.paper.seeds import OVER_SEEDS
 from beamwise.experiments.paper.setting import Setting
 from beamwise.experiments.paper.survival_parts import (
+    TimeOf,
     any_report,
     by_level,
     exact_time,
@@ -20,7 +22,14 @@ from beamwise.experiments.paper.survival_parts import (
     sorted_beam_time,
     times_ratio,
 )
-from beamwise.report.section import Axis, Chart, Column, Section, Table, Value
+from beamwise.report.section import Axis, Chart, Column, Section, Series, Table, Value
+
+SEARCHES: dict[str, TimeOf] = {
+    "beam search": own_beam_time,
+    "exact search": exact_time,
+    "full sort": sort_time,
+}
+"""What is timed, by its name in the table and the chart."""
 
 
 def comparison(setting: Setting) -> ComparisonConfig:
@@ -53,7 +62,7 @@ def section(evidence: Evidence) -> Section:
         ),
         findings=tuple(_findings(evidence)),
         tables=(_time_table(evidence),),
-        charts=(_retention(evidence),),
+        charts=(*_times(evidence), _retention(evidence)),
         made_by=evidence.made_by,
         missing=evidence.missing,
         command=evidence.command,
@@ -63,8 +72,7 @@ def section(evidence: Evidence) -> Section:
 def _time_table(evidence: Evidence) -> Table:
     rows: list[tuple[Value, ...]] = []
     for name, reports in evidence.diagnosed.items():
-        searches = (own_beam_time, exact_time, sort_time)
-        times = [milliseconds(reports.values(), search) for search in searches]
+        times = [milliseconds(reports.values(), search) for search in SEARCHES.values()]
         exact = times_ratio(reports, exact_time, own_beam_time)
         sort = times_ratio(reports, sort_time, sorted_beam_time)
         rows.append((name, *times, exact, sort))
@@ -73,15 +81,39 @@ def _time_table(evidence: Evidence) -> Table:
         title="Milliseconds a user",
         columns=(
             Column(name="method"),
-            Column(name="beam search", unit="number", group="ms a user"),
-            Column(name="exact search", unit="number", group="ms a user"),
-            Column(name="full sort", unit="number", group="ms a user"),
+            *(Column(name=name, unit="number", group="ms a user") for name in SEARCHES),
             Column(name="exact search", unit="number", group="times beam search"),
             Column(name="full sort", unit="number", group="times beam search"),
         ),
         rows=tuple(rows),
         note=("No ratio of the full sort where a report did not time the beam on the same users."),
     )
+
+
+def _times(evidence: Evidence) -> Iterator[Chart]:
+    """What the table says of milliseconds; nothing where no search was timed."""
+    series: list[Series] = []
+    for name, search in SEARCHES.items():
+        times = {
+            method: time
+            for method, reports in evidence.diagnosed.items()
+            if (time := milliseconds(reports.values(), search)) is not None
+        }
+        if times:
+            series.append(Series(name=name, x=tuple(times), y=tuple(times.values())))
+    if series:
+        yield Chart(
+            name="times",
+            title="Time of three searches",
+            kind="dots",
+            x=Axis(label="method"),
+            y=Axis(label="milliseconds a user", log=True),
+            series=tuple(series),
+            note=(
+                "The full sort is of fewer users. An interval without a left end reaches 0, which "
+                f"has no place on the axis. {OVER_SEEDS}"
+            ),
+        )
 
 
 def _retention(evidence: Evidence) -> Chart:
