@@ -35,5 +35,8 @@ def test_ratios_are_to_plain_fine_tuning():
     section = simulated_beams.section(evidence)
     assert [row[2].mean for row in section.tables[0].rows] == [1.0, pytest.approx(4.5)]
     assert section.findings == ("Simulating beams takes 4.50 times ce; the paper: over 4.45.",)
+    (chart,) = section.charts
+    assert chart.series[0].x == ("one-epoch-simulated",)
+    assert chart.lines_at == {"one-epoch-ce": 1.0, "paper, simulated beams: over 4.45": 4.45}
     alone = evidence_from(SETTING, method("one-epoch-ce", runs=plain), experiment="simulated-beams")
-    assert simulated_beams.section(alone).findings == ()
+    assert simulated_beams.section(alone).findings == simulated_beams.section(alone).charts == ()

@@ -28,6 +28,11 @@ def test_times_are_of_logs_and_ratios_to_cross_entropy():
     assert section.findings == (
         "apao-pairwise takes 5.50 times the seconds of ce an epoch; the paper: 10.87.",
     )
+    (chart,) = section.charts
+    assert [(series.name, series.x) for series in chart.series] == [
+        ("ours", ("apao-pairwise",)),
+        ("paper", ("apao-pairwise",)),
+    ]
     assert "nor whether those of a second stage" in " ".join(section.method)
 
 
@@ -37,6 +42,12 @@ def test_the_paper_has_no_times_of_llama():
     assert "paper" not in {column.name for column in section.tables[0].columns}
     assert section.tables[0].rows[0][1:3] == (None, None)
     assert section.findings == ()
+    assert section.charts == ()
+    timed = [RunFigures(0, 4, 0.05, 40.0)]
+    (chart,) = table4.section(
+        evidence("llama", method("ce", runs=timed), method("apao-pairwise", runs=timed))
+    ).charts
+    assert [series.name for series in chart.series] == ["ours"]
 
 
 def test_it_shows_the_runs_of_table_1():

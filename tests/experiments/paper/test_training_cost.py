@@ -3,7 +3,7 @@
 import pytest
 
 from beamwise.experiments.paper.setting import Setting
-from beamwise.experiments.paper.training_cost import Costs, cost_table
+from beamwise.experiments.paper.training_cost import Costs, cost_charts, cost_table
 from beamwise.report.objective_comparison import RunFigures
 
 from .conftest import evidence_from, method, trained
@@ -84,3 +84,22 @@ def test_the_limit_is_counted_and_unknown_times_are_left_open():
     assert found["ce"]["seconds an epoch ours"] is None
     assert found["ce"]["times ce ours"] is None
     assert Costs.of(evidence, "ce").ratio("absent") is None
+
+
+def test_the_chart_has_the_ratios_of_the_table_and_marks_the_baseline():
+    methods = (method("ce", runs=QUICK), method("msl", 0.1, 0.0, runs=SLOW), method("dpo"))
+    other = {"dpo": trained(methods[2], machines=("another",))}
+    evidence = evidence_from(SETTING, *methods, trainings=other)
+    found, _ = rows(evidence)
+    (chart,) = cost_charts(evidence, "ce", lines_at={"a mark": 4.0})
+    (ours,) = chart.series
+    assert (ours.name, ours.x, ours.y) == ("ours", ("msl",), (found["msl"]["times ce ours"],))
+    assert chart.lines_at == {"ce": 1.0, "a mark": 4.0}
+    assert chart.y.label == "seconds an epoch, as multiples of ce"
+    _, theirs = cost_charts(evidence, "ce", {"ce": (15.0, 45), "msl": (30.0, 9), "dpo": (1.0, 1)})[
+        0
+    ].series
+    assert (theirs.name, theirs.x, [value.mean for value in theirs.y]) == ("paper", ("msl",), [2.0])
+    (chart,) = cost_charts(evidence, "ce", {"msl": (30.0, 9)})  # no seconds of its baseline
+    assert len(chart.series) == 1
+    assert cost_charts(evidence_from(SETTING, methods[0]), "ce") == ()

@@ -8,11 +8,13 @@ from beamwise.experiments.comparison_config import ComparisonConfig, MethodConfi
 from beamwise.experiments.paper.evidence import Evidence
 from beamwise.experiments.paper.setting import Setting
 from beamwise.experiments.paper.title_setting import BEAM
-from beamwise.experiments.paper.training_cost import HOW_TIMED, Costs, cost_table
+from beamwise.experiments.paper.training_cost import HOW_TIMED, Costs, cost_charts, cost_table
 from beamwise.report.section import Section
 
 PAPER = 4.45
 """Times plain fine-tuning that the paper says simulating beams takes, or more."""
+PRINTED = {f"paper, simulated beams: over {PAPER}": PAPER}
+"""Marked in the chart."""
 PLAIN, SIMULATED = "one-epoch-ce", "one-epoch-simulated"
 OBJECTIVES: dict[str, dict[str, Any]] = {
     PLAIN: {"objective": {"name": "ce"}},
@@ -60,6 +62,7 @@ def section(evidence: Evidence) -> Section:
         ),
         findings=said,
         tables=(cost_table(evidence, PLAIN),),
+        charts=cost_charts(evidence, PLAIN, lines_at=PRINTED),
         made_by=evidence.made_by,
         missing=evidence.missing,
         command=evidence.command,

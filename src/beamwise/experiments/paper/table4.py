@@ -8,7 +8,7 @@ from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.paper import table1
 from beamwise.experiments.paper.evidence import Evidence
 from beamwise.experiments.paper.setting import CE, Setting
-from beamwise.experiments.paper.training_cost import HOW_TIMED, Costs, cost_table
+from beamwise.experiments.paper.training_cost import HOW_TIMED, Costs, cost_charts, cost_table
 from beamwise.report.published_results import apao_tables
 from beamwise.report.section import Section
 
@@ -34,6 +34,7 @@ def section(evidence: Evidence) -> Section:
         ),
         findings=tuple(_findings(evidence, printed)),
         tables=(cost_table(evidence, CE.name, printed or None),),
+        charts=cost_charts(evidence, CE.name, printed),
         made_by=evidence.made_by,
         missing=evidence.missing,
         command=evidence.command,

@@ -1,4 +1,4 @@
-"""What training costs, as one table of any experiment: seconds an epoch, ratios, epochs."""
+"""What training costs, as a table and a chart of any experiment: seconds, ratios, epochs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from beamwise.experiments.paper.evidence import Evidence
 from beamwise.experiments.paper.seeds import OVER_SEEDS, over_seeds, pairs
 from beamwise.experiments.paper.trained_run import TrainedRun
-from beamwise.report.section import Column, Estimate, Table, Unit, Value
+from beamwise.report.section import (
+    Axis,
+    Chart,
+    Column,
+    Estimate,
+    Series,
+    Table,
+    Unit,
+    Value,
+)
 
 HOW_TIMED = (
     "Seconds are those of optimiser steps, without validation, as logged by the runs. They are "
@@ -119,6 +128,47 @@ def cost_table(
     )
 
 
+def cost_charts(
+    evidence: Evidence,
+    baseline: str,
+    printed: Mapping[str, tuple[float, int]] = {},
+    lines_at: Mapping[str, float] = {},
+) -> tuple[Chart, ...]:
+    """Seconds an epoch by those of the baseline; none where nothing can be compared with it.
+
+    Args:
+        evidence: Its runs.
+        baseline: Whose seconds an epoch are 1.
+        printed: Seconds an epoch and epochs of a paper by method, whose ratios stand beside ours.
+        lines_at: Ratios to mark beside the baseline's, by their label.
+    """
+    costs = Costs.of(evidence, baseline)
+    names = [method.name for method in evidence.figures.methods if method.name != baseline]
+    ours = {name: ratio for name in names if (ratio := costs.ratio(name)) is not None}
+    if not ours:
+        return ()
+    theirs = {
+        name: Estimate(mean=ratio)
+        for name in ours
+        if (ratio := _printed_ratio(printed, name, baseline)) is not None
+    }
+    chart = Chart(
+        name="epoch-seconds",
+        title=f"Seconds an epoch beside those of {baseline}",
+        kind="dots",
+        x=Axis(label="method"),
+        y=Axis(label=f"seconds an epoch, as multiples of {baseline}", from_zero=True),
+        series=tuple(
+            Series(name=name, x=tuple(ratios), y=tuple(ratios.values()))
+            for name, ratios in (("ours", ours), ("paper", theirs))
+            if ratios
+        ),
+        lines_at={baseline: 1.0, **lines_at},
+        note=f"Of runs that one machine trained. {OVER_SEEDS}",
+    )
+    return (chart,)
+
+
 def _columns(baseline: str, is_printed: bool) -> Iterator[Column]:
     yield Column(name="method")
     groups: dict[str, Unit] = {"seconds an epoch": "seconds", f"times {baseline}": "number"}
@@ -164,7 +214,15 @@ def _printed(printed: Mapping[str, tuple[float, int]], name: str, baseline: str)
     if name not in printed:
         return [None] * 3
     seconds, epochs = printed[name]
-    return [seconds, seconds / printed[baseline][0] if baseline in printed else None, epochs]
+    return [seconds, _printed_ratio(printed, name, baseline), epochs]
+
+
+def _printed_ratio(
+    printed: Mapping[str, tuple[float, int]], name: str, baseline: str
+) -> float | None:
+    """None where the paper has no seconds of both."""
+    both = name in printed and baseline in printed
+    return printed[name][0] / printed[baseline][0] if both else None
 
 
 def _alone(runs: Sequence[TrainedRun]) -> Estimate | None:
