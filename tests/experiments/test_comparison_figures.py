@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from beamwise.config import write_config
 from beamwise.evaluation.significance import paired_test
 from beamwise.experiments.comparison_figures import comparison_figures, metric_columns
 from beamwise.report.objective_comparison import Maker
+from beamwise.tokenization import TitlesConfig
 from beamwise.training.provenance import Origin, provenance
 
 METHODS, SEEDS = ["ce", "tuned", "apao", "later"], [3, 4]
@@ -143,6 +145,17 @@ def test_what_was_tried_and_chosen(finished_comparison, figures):
     assert (later.start_from, apao.objective, later.objective) == ("tuned", "apao-pointwise", "ce")
     assert figures.missing == {}
     assert (figures.users, figures.baseline, figures.selection) == (40, "ce", "ndcg@10")
+
+
+def test_what_metrics_count_by_is_told_by_the_tokenizers(own_comparison, figures):
+    assert figures.leaves == "semantic ID"
+    for seed in SEEDS:
+        tokenizer = own_comparison.final_run("apao", seed).folder / "tokenizer"
+        tokenizer.mkdir(exist_ok=True)
+        write_config(TitlesConfig(vocab_size=300), tokenizer / "config.yaml")
+    both = comparison_figures(own_comparison, ["ce", "apao"], SEEDS)
+    assert both.leaves == "semantic ID or title"
+    assert comparison_figures(own_comparison, ["ce"], SEEDS).leaves == "semantic ID"
 
 
 def test_some_methods_and_what_is_missing(own_comparison):

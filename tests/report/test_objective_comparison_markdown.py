@@ -80,7 +80,9 @@ def test_the_papers_figures_stand_beside_ours(compared):
 def test_what_is_missing_and_what_is_conditional_is_said(compared):
     text = comparison_markdown(compared, "report.png")
     assert text.startswith("# Three methods\n")
-    assert "1,234 test users, beam of 10" in text
+    assert "1,234 test targets, beam of 10" in text
+    assert "and count by semantic ID." in text
+    assert "and count by title." in comparison_markdown(replace(compared, leaves="title"))
     assert "Holm's correction over the 2 comparisons of the column" in text
     assert "- msl: no test of seed 1" in text
     assert "](report.png)" in text

@@ -45,6 +45,13 @@ def test_intervals_and_middles(compared, drawn, tmp_path):
     assert lines(causes, SURVIVAL) == [(-0.024, -0.015), (-0.02,), (0.016, 0.025), (0.02,)]
     names = [label.get_text() for label in values.get_yticklabels()]
     assert names == ["ce (2)", "tuned (2)", "later (2)"]
+    assert values.get_xlabel() == "recall@10 by semantic ID, 1,234 test targets"
+
+
+def test_what_counts_is_called_what_it_is(compared, drawn, tmp_path):
+    plot_comparison(replace(compared, leaves="title"), tmp_path / "report.png")
+    for axes in drawn[0].axes:
+        assert axes.get_xlabel() == "recall@10 by title, 1,234 test targets"
 
 
 def test_a_baseline_alone_is_drawn(compared, drawn, tmp_path):

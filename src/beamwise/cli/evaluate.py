@@ -32,8 +32,7 @@ from beamwise.experiments.evaluate_run import (
     with_changes,
 )
 from beamwise.report.leaf_names import leaf_names
-from beamwise.tokenization.fitted import fitted_config
-from beamwise.tokenization.title_tokenizer import TitlesConfig
+from beamwise.tokenization.fitted import has_titles
 from beamwise.training.config import CONFIG_FILE, DataConfig, RunConfig
 from beamwise.training.run import open_run
 
@@ -128,15 +127,11 @@ def evaluate(
         return
     users = {evaluation.summary["users"] for evaluation in evaluations.values()}
     counted = " and ".join(f"{count:,}" for count in sorted(users))
-    rows = comparison(evaluations, leaf_names([_has_titles(folder) for folder in runs]))
+    leaves = leaf_names([has_titles(folder / TOKENIZER_FOLDER) for folder in runs])
+    rows = comparison(evaluations, leaves)
     print_comparison(rows, list(evaluations), f"{split} set, {counted} users")
     for folder in runs:
         message(f"saved in {result_folder(folder, split, data)}")
-
-
-def _has_titles(run: Path) -> bool:
-    """Whether the run's items are their titles."""
-    return isinstance(fitted_config(run / TOKENIZER_FOLDER), TitlesConfig)
 
 
 def _once_each(runs: Sequence[Path]) -> list[Path]:

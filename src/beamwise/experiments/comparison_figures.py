@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from beamwise.data.dataset import TOKENIZER_FOLDER
 from beamwise.evaluation import Evaluation, SurvivalCounts
 from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.significance import (
@@ -21,6 +22,7 @@ from beamwise.evaluation.significance import (
 )
 from beamwise.experiments.objective_comparison import Comparison, PlannedRun
 from beamwise.experiments.run_summary import summarise_run
+from beamwise.report.leaf_names import leaf_names
 from beamwise.report.objective_comparison import (
     ComparisonFigures,
     Maker,
@@ -29,6 +31,7 @@ from beamwise.report.objective_comparison import (
     RunFigures,
     TriedPoint,
 )
+from beamwise.tokenization.fitted import has_titles
 from beamwise.training.metrics_log import read_metrics
 from beamwise.training.provenance import Origin, Provenance
 
@@ -69,6 +72,7 @@ def comparison_figures(
     _check_same_users({name: each.evaluations for name, each in tested.items()})
     metrics = _metric_figures(tested, comparison)
     any_run = next(iter(tested[baseline].runs.values()))
+    runs = [run for each in tested.values() for run in each.runs.values()]
     return ComparisonFigures(
         title=config.title,
         baseline=baseline,
@@ -81,7 +85,8 @@ def comparison_figures(
             _method_figures(comparison, name, each, metrics[name]) for name, each in tested.items()
         ),
         missing=_missing(comparison, found, seeds),
-        made_by=_makers([run for each in tested.values() for run in each.runs.values()]),
+        made_by=_makers(runs),
+        leaves=leaf_names([has_titles(run.folder / TOKENIZER_FOLDER) for run in runs]),
     )
 
 

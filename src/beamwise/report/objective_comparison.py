@@ -9,6 +9,7 @@ from typing import Any, Literal
 from beamwise.evaluation.pruned_targets import PrunedTargets
 from beamwise.evaluation.significance import Interval, PairedTest
 from beamwise.evaluation.survival import SurvivalCounts
+from beamwise.report.leaf_names import SEMANTIC_ID
 
 SIGNIFICANT = 0.05
 Level = Literal["reproduced", "not reproduced", "undecided"]
@@ -144,6 +145,8 @@ class ComparisonFigures:
     """What a paper printed of the same methods, beside which ours stand."""
     made_by: tuple[Maker, ...] = ()
     """All code and machines that trained the tested runs, the one with most runs first."""
+    leaves: str = SEMANTIC_ID
+    """What metrics count by: the leaves of the runs' catalogs, as `leaf_names` calls them."""
 
 
 def verdict(method: MethodFigures, k: int) -> str:

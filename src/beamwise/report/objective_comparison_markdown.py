@@ -62,6 +62,7 @@ def _introduction(figures: ComparisonFigures) -> str:
     others = len(figures.methods) - 1
     return HOW_TO_READ.format(
         users=figures.users,
+        leaves=figures.leaves,
         beam_width=figures.beam_width,
         selection=figures.selection,
         baseline=figures.baseline,

@@ -56,7 +56,7 @@ def plot_comparison(figures: ComparisonFigures, path: Path) -> None:
     for axes in (values, causes):
         _put_legend_over(axes)
         axes.locator_params(axis="x", nbins=6)
-        axes.set_xlabel(f"recall@{k} by ID, {figures.users:,} test users")
+        axes.set_xlabel(f"recall@{k} by {figures.leaves}, {figures.users:,} test targets")
         axes.grid(axis="x", color="#E4E4E4", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 HOW_TO_READ = (
-    "{users:,} test users, beam of {beam_width}, every method with the same data, model and "
+    "{users:,} test targets, beam of {beam_width}, every method with the same data, model and "
     "schedule unless its settings say otherwise. Epochs, and settings where several were tried, "
     "were chosen by the validation targets ({selection}); the test targets were ranked once, by "
-    "beam search and by exact ranking of the whole catalog, and count by semantic ID.\n\n"
+    "beam search and by exact ranking of the whole catalog, and count by {leaves}.\n\n"
     "First line of a cell: mean over seeds, 95 % interval, standard deviation of the seeds' means. "
     "Second line: difference to {baseline}, 95 % interval, p after Holm's correction over the "
     "{others} comparisons of the column; bold where p < .05. Intervals and p are for users like "

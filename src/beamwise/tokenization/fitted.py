@@ -50,6 +50,15 @@ def fitted_config(folder: Path) -> QuantizedConfig | TitlesConfig | None:
     return read_config(_kind_of(folder).config, path) if path.is_file() else None
 
 
+def has_titles(folder: Path) -> bool:
+    """Whether the items that it coded are their titles; not so where there is no tokenizer.
+
+    Raises:
+        ValueError: As `fitted_config`.
+    """
+    return isinstance(fitted_config(folder), TitlesConfig)
+
+
 def _kind_of(folder: Path) -> _Kind:
     """Told by the name in the settings; what is not readable is left to that kind's reader."""
     try:

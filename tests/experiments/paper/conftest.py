@@ -85,7 +85,7 @@ def method(
     )
 
 
-def compared(*methods, baseline="ce"):
+def compared(*methods, baseline="ce", leaves="semantic ID"):
     return ComparisonFigures(
         title="Methods",
         baseline=baseline,
@@ -96,6 +96,7 @@ def compared(*methods, baseline="ce"):
         resamples=100,
         methods=methods,
         missing={},
+        leaves=leaves,
     )
 
 
@@ -124,14 +125,16 @@ def trained(method, limit=10, machines=("a machine",)):
 def evidence_from(setting, *methods, experiment="table1", reports=None, changed=(), **others):
     """Evidence whose figures are made by hand, of an experiment whose settings are real.
 
-    `reports` are by method and seed, `trainings` those that `trained` makes where not given.
+    `reports` are by method and seed, `trainings` those that `trained` makes where not given;
+    `leaves` is what figures count by.
     """
     comparison = Comparison(EXPERIMENTS[experiment].comparison(setting), Path("nowhere"))
     evidence = Evidence(
         setting, comparison, tuple(each.name for each in methods), (0, 1), "", tuple(changed)
     )
     trainings = {each.name: trained(each) for each in methods} | others.get("trainings", {})
-    figures = compared(*methods, baseline=comparison.config.baseline)
+    leaves = others.get("leaves", "semantic ID")
+    figures = compared(*methods, baseline=comparison.config.baseline, leaves=leaves)
     vars(evidence).update(figures=figures, reports=reports or {}, trained=trainings)
     return evidence
 

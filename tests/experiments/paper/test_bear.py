@@ -39,6 +39,7 @@ def test_shares_of_pruned_targets_and_prices_are_told():
         method("ce", runs=quick),
         method("bear-hinge", 0.2, 0.1, runs=slow, pruned=PrunedTargets({1: 7, 3: 2, 12: 1}, 8)),
         experiment="bear",
+        leaves="title",
         reports={
             "ce": dict(enumerate(plain)),
             "bear-hinge": dict(enumerate(trained)),

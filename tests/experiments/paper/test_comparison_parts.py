@@ -82,12 +82,14 @@ def test_recall_is_drawn_for_both_searches():
     assert [series.name for series in chart.series] == ["beam search", "exact ranking"]
     assert [value.mean for value in chart.series[0].y] == [0.1, 0.2]
     assert chart.lines_at == {"ce": 0.1}
+    assert chart.y.label == "recall@20, by semantic ID"
 
 
 def test_the_method_note_says_what_was_chosen_how():
     note = " ".join(how_compared(evidence_from(PAPER, method("ce"))))
     assert "100 test users, beam of 20" in note
     assert "(ndcg@10)" in note
+    assert "and count by semantic ID." in note
     assert "masked after the softmax" in note
     assert "p is corrected after Holm" in note
 

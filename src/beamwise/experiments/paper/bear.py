@@ -118,7 +118,7 @@ def section(evidence: Evidence) -> Section:
             _survival_table(evidence),
             cost_table(evidence, CE.name),
         ),
-        charts=(recall_chart(figures, "title"), *_survival_charts(evidence)),
+        charts=(recall_chart(figures), *_survival_charts(evidence)),
         made_by=evidence.made_by,
         missing=evidence.missing,
         command=evidence.command,

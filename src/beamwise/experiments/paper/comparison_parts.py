@@ -32,7 +32,8 @@ def how_compared(evidence: Evidence) -> tuple[str, ...]:
         f"{figures.users:,} test users, beam of {figures.beam_width}. All methods have the same "
         "data, model and schedule unless their settings say otherwise. Epochs, and settings where "
         f"several were tried, were chosen by the validation targets ({figures.selection}); the "
-        "test targets were ranked once, by beam search and exactly, and count by semantic ID.",
+        "test targets were ranked once, by beam search and exactly, and count by "
+        f"{figures.leaves}.",
         *how_set(evidence),
         intervals(evidence),
     )
@@ -156,13 +157,8 @@ def _difference(method: MethodFigures, key: str) -> tuple[Value, Value]:
     return (None if of_metric.test is None else estimate(of_metric.test)), of_metric.holm_p
 
 
-def recall_chart(figures: ComparisonFigures, counted: str = "semantic ID") -> Chart:
-    """Recall of every method under both searches.
-
-    Args:
-        figures: Whose.
-        counted: What a hit is equality of.
-    """
+def recall_chart(figures: ComparisonFigures) -> Chart:
+    """Recall of every method under both searches."""
     k = figures.ks[-1]
     names = tuple(method.name for method in figures.methods)
     searches = {"beam search": f"recall@{k}", "exact ranking": f"recall@{k}_full_sort"}
@@ -181,7 +177,7 @@ def recall_chart(figures: ComparisonFigures, counted: str = "semantic ID") -> Ch
         title=f"Recall@{k} by beam search and by exact ranking",
         kind="dots",
         x=Axis(label="method"),
-        y=Axis(label=f"recall@{k}, by {counted}"),
+        y=Axis(label=f"recall@{k}, by {figures.leaves}"),
         series=series,
         lines_at=marked,
         note="Means over users and seeds with 95 % intervals.",
