@@ -3,7 +3,7 @@
 import csv
 from io import StringIO
 
-from beamwise.report.section import Column, Estimate, Section, Table
+from beamwise.report.section import NO_VALUE, Column, Estimate, Section, Table
 from beamwise.report.section_text import full_name, section_markdown, table_csv
 
 MARKDOWN = """\
@@ -80,6 +80,13 @@ def test_csv_loses_no_digit():
     assert header == ["a,b", "a,b low", "a,b high", "n"]
     assert [float(cell) for cell in row[:3]] == [1 / 3, -1e-17, 2 / 3]
     assert row[3] == "12345678901234567"
+
+
+def test_csv_has_no_words_in_a_column_of_numbers():
+    columns = (Column(name="method"), Column(name="paper", unit="metric"))
+    table = Table(name="t", title="", columns=columns, rows=(("ce", NO_VALUE), ("msl", 0.5)))
+    assert table_csv(table) == "method,paper\nce,\nmsl,0.5\n"
+    assert "| ce | no value |" in section_markdown(Section(name="s", title="S", tables=(table,)))
 
 
 def test_a_column_bears_the_name_of_its_group():

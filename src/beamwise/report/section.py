@@ -42,7 +42,9 @@ class Estimate(Config):
 
 
 Value = str | int | float | Estimate | None
-"""A cell; None where nothing was measured, or a paper has no value."""
+"""A cell; None where nothing was measured."""
+NO_VALUE = "no value"
+"""A cell of any column of a paper's, where the paper has none."""
 
 
 class Column(Config):

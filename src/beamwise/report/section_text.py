@@ -33,7 +33,8 @@ def section_markdown(section: Section, pictures: Mapping[str, str] = {}) -> str:
 def table_csv(table: Table) -> str:
     """Raw numbers at full precision.
 
-    A column with intervals becomes three: NAME, NAME low, NAME high. None is an empty cell.
+    A column with intervals becomes three: NAME, NAME low, NAME high. None is an empty cell, and
+    so are words in a column of numbers.
     """
     wide = [
         any(isinstance(row[place], Estimate) for row in table.rows)
@@ -49,8 +50,8 @@ def table_csv(table: Table) -> str:
     for row in table.rows:
         writer.writerow(
             number
-            for value, is_wide in zip(row, wide, strict=True)
-            for number in _csv_numbers(value, is_wide=is_wide)
+            for value, column, is_wide in zip(row, table.columns, wide, strict=True)
+            for number in _csv_numbers(value, column, is_wide=is_wide)
         )
     return text.getvalue()
 
@@ -65,9 +66,11 @@ def _csv_names(column: Column, *, is_wide: bool) -> list[str]:
     return [name, f"{name} low", f"{name} high"] if is_wide else [name]
 
 
-def _csv_numbers(value: Value, *, is_wide: bool) -> list[str | int | float | None]:
+def _csv_numbers(value: Value, column: Column, *, is_wide: bool) -> list[str | int | float | None]:
     if isinstance(value, Estimate):
         return [value.mean, value.low, value.high]
+    if isinstance(value, str) and column.unit != "text":
+        value = None
     return [value, None, None] if is_wide else [value]
 
 

@@ -39,7 +39,9 @@ def test_the_papers_stand_beside():
     ce, msl = found["ce"], found["msl"]
     names = ("seconds an epoch paper", "times ce paper", "epochs paper")
     assert [ce[name] for name in names] == [15.0, 1.0, 45]
-    assert [msl[name] for name in names] == [None, None, None]
+    assert [msl[name] for name in names] == ["no value"] * 3
+    found, _ = rows(evidence, {"msl": (30.0, 90)})
+    assert [found["msl"][name] for name in names] == [30.0, "no value", 90]
 
 
 def test_a_second_stage_is_told_alone_and_with_its_source():

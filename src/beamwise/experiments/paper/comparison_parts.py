@@ -11,7 +11,7 @@ from beamwise.experiments.paper.method_notes import how_set, intervals
 from beamwise.report.objective_comparison import ComparisonFigures, MethodFigures, Reproduction
 from beamwise.report.objective_comparison_text import DIRECTION, LEVEL
 from beamwise.report.published_results import reproductions
-from beamwise.report.section import Axis, Chart, Column, Series, Table, Value
+from beamwise.report.section import NO_VALUE, Axis, Chart, Column, Series, Table, Value
 
 SHORT = {"recall": "R", "ndcg": "N"}
 SEARCHES = {"beam search": "", "exact ranking": "_full_sort"}
@@ -67,7 +67,7 @@ def beside_the_paper(evidence: Evidence, printed: Mapping[str, Mapping[str, floa
     for method in figures.methods:
         cells: list[Value] = [method.name, len(method.seeds)]
         for name in names:
-            theirs = printed.get(method.name, {}).get(name)
+            theirs = printed.get(method.name, {}).get(name, NO_VALUE)
             cells += [theirs, estimate(method.metrics[name].interval)]
         rows.append((*cells, *_said(said.get(method.name), levels=levels)))
     table = Table(

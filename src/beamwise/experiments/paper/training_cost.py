@@ -9,6 +9,7 @@ from beamwise.experiments.paper.evidence import Evidence
 from beamwise.experiments.paper.seeds import OVER_SEEDS, over_seeds, pairs
 from beamwise.experiments.paper.trained_run import TrainedRun
 from beamwise.report.section import (
+    NO_VALUE,
     Axis,
     Chart,
     Column,
@@ -212,9 +213,10 @@ def _row(
 def _printed(printed: Mapping[str, tuple[float, int]], name: str, baseline: str) -> list[Value]:
     """Seconds an epoch, their ratio to the baseline's, and epochs."""
     if name not in printed:
-        return [None] * 3
+        return [NO_VALUE] * 3
     seconds, epochs = printed[name]
-    return [seconds, _printed_ratio(printed, name, baseline), epochs]
+    ratio = _printed_ratio(printed, name, baseline)
+    return [seconds, NO_VALUE if ratio is None else ratio, epochs]
 
 
 def _printed_ratio(
