@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from beamwise.cli.app import main
-from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_run
+from beamwise.testing.tiny_run import TINY_TOKENIZER, tiny_run, tiny_title_run
 from beamwise.training.run import open_run
 
 
@@ -55,6 +55,20 @@ def fitted(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("fitted")
     tiny_run(folder, TINY_TOKENIZER)
     return folder
+
+
+@pytest.fixture(scope="session")
+def titled(tmp_path_factory) -> Path:
+    """As `tiny`, a language model on titles."""
+    folder = tmp_path_factory.mktemp("titled")
+    tiny_title_run(folder)
+    return folder
+
+
+@pytest.fixture
+def titled_run(titled, tmp_path) -> Path:
+    """A copy of its run folder, to be written to."""
+    return shutil.copytree(titled / "run", tmp_path / "titled")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Runs are measured side by side; what does not fit is refused before any work."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -18,6 +19,26 @@ def test_runs_stand_side_by_side_and_results_are_saved(beamwise, run, tmp_path):
     value = f"{Evaluation.load(run).summary['recall@10']:.4f}"
     assert row.count(value) == 2
     assert Evaluation.load(other).survival is not None
+
+
+def test_titles_are_counted_by_title_and_by_item(beamwise, titled_run):
+    widest = ("--set", "beam_width=199", "--set", "ks=[100]")
+    outcome = beamwise("evaluate", titled_run, "--full-sort", *widest)
+    assert outcome.status == 0
+    said = " ".join(outcome.out.split())
+    for group in ("beam search, by title", "beam search, by item", "full sort, by title"):
+        assert group in said
+    assert "before the softmax" in said
+    assert not re.search(r"semantic ID|\blevel\b", said)
+    assert f"saved in {titled_run}\n" in outcome.err
+    saved = Evaluation.load(titled_run)
+    rows = [line for line in outcome.out.splitlines() if "recall@100" in line]
+    for suffix, row in zip(("", "_by_item"), rows, strict=False):
+        value = saved.summary[f"recall@100{suffix}"]
+        assert f"{value:.4f}" in row
+        assert value == saved.summary[f"recall@100{suffix}_full_sort"] > 0  # such a beam is exact
+    assert len(rows) == 4
+    assert (saved.survival.pruned, saved.survival.promoted) == (0, 0)
 
 
 def test_json_is_one_line_a_run(beamwise, run, tmp_path):

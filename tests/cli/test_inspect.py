@@ -1,6 +1,8 @@
 """The beam of one user as tables, JSON and a page; and everything that cannot be asked."""
 
+import html
 import json
+import re
 import shutil
 
 import pytest
@@ -46,6 +48,38 @@ def test_a_history_with_a_target(beamwise, tiny):
     assert found["target"]["item_id"] == "item-0100"
     new = json.loads(beamwise("inspect", tiny / "run", "--history", "", "--json").out)
     assert new["history"] == []
+
+
+def test_titles_are_followed_token_by_token(beamwise, titled, tmp_path):
+    page = tmp_path / "beam.html"
+    ask = ("inspect", titled / "run", "--user", "user-0003", "--beam-width", 3)
+    outcome = beamwise(*ask, "--html", page)
+    assert outcome.status == 0
+    assert outcome.err == f"wrote {page}\n"
+    assert not re.search(r"\blevels?\b", outcome.out)
+    found = json.loads(beamwise(*ask, "--json").out)
+    text = " ".join(outcome.out.split())
+    first, *_, last = found["levels"]
+    title = found["target"]["title"]
+    assert f"item-0010 {title}" in text
+    assert "tokens where a prefix has a choice; forced ones are read with the one before" in text
+    assert f"token {first['number']}: 1 prefix expanded, {first['num_candidates']} scored" in text
+    assert f"{first['number'] + 1} to {first['until']} are forced" in text
+    assert f"whole items: {last['num_candidates']} reached by forced tokens, 3 returned" in text
+    [at] = [level["number"] for level in found["levels"] if level["target"]["state"] == "pruned"]
+    *_, on_target, on_beam = outcome.out.splitlines()
+    assert on_target.startswith(f"The beam lost the target, {title}, at token {at}: its prefix is")
+    assert on_beam.startswith("Of the exact top 3 the beam returns")
+    for prefix in first["survivors"]:  # a beginning of words, as it reads, and titles that have it
+        assert prefix["text"].endswith("…")
+        assert all(
+            item["title"].startswith(prefix["text"].removesuffix("…"))
+            for item in prefix["examples"]
+        )
+        assert prefix["text"] in text
+    for result in found["results"]:
+        assert result["title"] in text
+        assert result["title"] in html.unescape(page.read_text(encoding="utf-8"))
 
 
 def test_unknown_items_are_refused_or_named(beamwise, tiny):

@@ -1,11 +1,14 @@
 """Recommendations for histories in every form, as tables and as JSON lines."""
 
 import json
+import math
 import shutil
 
 import pytest
 
 from beamwise.serving import load
+from beamwise.testing.tiny_run import TWINS
+from beamwise.training.run import open_run
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +170,29 @@ def test_items_of_the_history_can_be_left_out(beamwise, run):
         ids = [item["item_id"] for item in found["recommendations"]]
         assert (best["item_id"] in ids) == is_there
         assert len(ids) == 199 + is_there
+
+
+def test_a_language_model_recommends_every_title_by_its_probability(beamwise, titled):
+    titles = dict(open_run(titled / "run").items.select("item_id", "title").iter_rows())
+    shared = titles[TWINS[0]]
+    ask = ("recommend", titled / "run", "--titles", titles["item-0007"], "--titles", shared.upper())
+    searches = (("--beam-width", 200), ("--exact",))
+    beam, exact = (
+        answers(beamwise(*ask, "--top-k", 200, "--json", *way).out)[0] for way in searches
+    )
+    assert beam["history"] == exact["history"] == ["item-0007", TWINS[0]]
+    found = beam["recommendations"]
+    assert {item["item_id"]: item["title"] for item in found} == titles
+    assert [item["item_id"] for item in exact["recommendations"]] == [i["item_id"] for i in found]
+    # Masked before the softmax, each token's distribution is over the catalog's titles alone.
+    by_title = {item["title"]: item["log_prob"] for item in found}
+    assert math.fsum(map(math.exp, by_title.values())) == pytest.approx(1, abs=1e-4)
+    place = [item["item_id"] for item in found].index(TWINS[0])
+    assert found[place + 1]["item_id"] == TWINS[1]
+    shown = beamwise(*ask, "--top-k", place + 2, "--beam-width", 200).out.splitlines()
+    rows = [line for line in shown if shared in line]
+    assert all(f"{by_title[shared]:.3f}" in row for row in rows)
+    assert all(item in row for item, row in zip(TWINS, rows, strict=True))
 
 
 def test_only_some_items_and_never_others(beamwise, tiny, tmp_path):

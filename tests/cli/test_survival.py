@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -32,6 +33,27 @@ def test_tables_sentences_and_files(beamwise, run):
         assert (run / f"survival.{name}").is_file()
     assert f"open {run / 'survival.html'}" in outcome.err
     assert not (run / "evaluation.json").exists()
+
+
+def test_titles_are_followed_token_by_token(beamwise, titled_run):
+    outcome = beamwise("evaluate", titled_run, "--survival", *ASKED)
+    assert outcome.status == 0
+    said = " ".join(outcome.out.split())
+    for text in (
+        "What the beam lost: test set, 8 users",
+        "By title. Recall and NDCG",
+        "beam of 10, token by token",
+        "of these by token",
+        "those are told of at which a beam has a choice; forced ones belong to the token before",
+        "all losses happen at ",
+    ):
+        assert text in said
+    assert not re.search(r"\blevels?\b", said)
+    for name in ("json", "parquet", "png", "html"):
+        assert (titled_run / f"survival.{name}").is_file()
+    page = re.sub("<[^>]+>", " ", (titled_run / "survival.html").read_text(encoding="utf-8"))
+    assert "beam of 10, token by token" in page
+    assert not re.search(r"\blevels?\b", page)
 
 
 def test_json_is_one_line_a_run_and_several_runs_share_a_page(beamwise, run, tmp_path):

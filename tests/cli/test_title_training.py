@@ -8,7 +8,6 @@ import pytest
 from beamwise.cli.title_training import training_command
 from beamwise.config import read_config
 from beamwise.testing.tiny_language_models import tiny_model
-from beamwise.tokenization import tokenize
 from beamwise.tokenization.title_tokenizer import TitlesConfig, TitleTokenizer
 from beamwise.training.config import CONFIG_FILE, RunConfig
 
@@ -17,11 +16,9 @@ SMALL_TINY = ("backbone.tiny.dim=8", "backbone.tiny.num_layers=1", "backbone.tin
 
 
 @pytest.fixture
-def data(tiny, tmp_path):
-    """The shop, in a folder whose name a shell would part, with its titles' tokens."""
-    folder = shutil.copytree(tiny / "data", tmp_path / "my data")
-    tokenize(folder, TitlesConfig(vocab_size=300))
-    return folder
+def data(titled, tmp_path):
+    """The shop with its titles' tokens, in a folder whose name a shell would part."""
+    return shutil.copytree(titled / "data", tmp_path / "my data")
 
 
 def run_small(beamwise, command, *settings):

@@ -22,7 +22,7 @@ def test_runs_stand_side_by_side():
     assert comparison({"a": evaluation(0.5), "b": evaluation(0.25)}) == [
         Row("beam search, by semantic ID", "recall@5", ("0.5000", "0.2500")),
         Row("beam search, by semantic ID", "ndcg@5", ("0.2500", "0.1250")),
-        Row("beam", "prefixes kept after each level", ("5", "5")),
+        Row("beam", "prefixes kept after each token", ("5", "5")),
         Row("beam", "illegal tokens masked", ("after the softmax", "after the softmax")),
         Row("beam", "users whose result is proved exact", ("25.0%", "25.0%")),
     ]
@@ -38,7 +38,7 @@ def test_results_are_counted_by_what_the_items_are():
 def test_widths_by_level_and_masks_are_named():
     wide = EvaluationConfig(ks=(5,), beam_width=(20, 10, 5), mask="before")
     rows = comparison({"a": evaluation(0.5), "b": replace(evaluation(0.5), config=wide)})
-    assert Row("beam", "prefixes kept after each level", ("5", "20, 10, 5")) in rows
+    assert Row("beam", "prefixes kept after each token", ("5", "20, 10, 5")) in rows
     masked = ("after the softmax", "before the softmax")
     assert Row("beam", "illegal tokens masked", masked) in rows
 
@@ -77,7 +77,7 @@ def test_a_baseline_has_no_search_whose_result_could_be_exact():
     del popularity.summary["exact"]
     rows = comparison({"a": evaluation(0.5), "popularity": popularity})
     assert Row("beam search, by semantic ID", "recall@5", ("0.5000", "0.1000")) in rows
-    assert Row("beam", "prefixes kept after each level", ("5", None)) in rows
+    assert Row("beam", "prefixes kept after each token", ("5", None)) in rows
     assert Row("beam", "users whose result is proved exact", ("25.0%", None)) in rows
 
 

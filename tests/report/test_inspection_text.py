@@ -36,6 +36,14 @@ def test_titles_are_shown_as_text(inspected):
     assert text.ending("A <red> mug", 5) == "…mug"
 
 
+def test_items_that_share_a_title_are_told_apart(inspected):
+    prefix = replace(inspected.levels[1].survivors[0], text="A <red> mug", codes=None, num_items=2)
+    mug, _ = prefix.examples
+    twins = replace(prefix, examples=(mug, replace(mug, item_id="i-9")))
+    assert text.leads_to(twins, 20) == f"{mug.item_id} | i-9"
+    assert text.names_below(replace(twins, text="A <red>…")) == ["A <red> mug"] * 2
+
+
 def test_steps_of_titles(inspected):
     titles = replace(inspected, level_name="token", codebook_size=None)
     first, second = inspected.levels

@@ -13,6 +13,8 @@ MOST_LEVELS = 16
 """Levels that a report tells of one by one."""
 FEWEST_ITEMS = 0.02
 """Share of the items with a choice at a level, below which it is told of with the one before."""
+ITEMS = "items"
+"""Name of the last level where paths differ in length: that of the results."""
 
 
 class ToldLevel(NamedTuple):
@@ -51,7 +53,7 @@ def told_levels(catalog: Catalog, beam_width: int) -> tuple[ToldLevel, ...]:
         furthest = max(each for each in numbers if each < following)
         name = str(number) if furthest == number else f"{number}-{furthest}"
         levels.append(ToldLevel(number, following - 1, name))
-    return (*levels, ToldLevel(last, last, "items"))
+    return (*levels, ToldLevel(last, last, ITEMS))
 
 
 def told_one_by_one(num_levels: int) -> tuple[ToldLevel, ...]:

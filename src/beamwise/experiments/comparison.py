@@ -67,7 +67,7 @@ def _beams(runs: list[Evaluation]) -> list[Row]:
     masks = [run and f"{run.config.mask} the softmax" for run in searched]
     exact = [run and f"{run.summary['exact']:.1%}" for run in searched]
     return [
-        Row("beam", "prefixes kept after each level", tuple(kept)),
+        Row("beam", "prefixes kept after each token", tuple(kept)),
         Row("beam", "illegal tokens masked", tuple(masks)),
         Row("beam", "users whose result is proved exact", tuple(exact)),
     ]

@@ -12,6 +12,7 @@ from beamwise.report.inspection_text import (
     ending,
     is_whole,
     level_title,
+    names_below,
     prefix_label,
     ranks_label,
     results_note,
@@ -161,7 +162,7 @@ def _card(prefix: InspectedPrefix, best: float, left: int, top: int) -> str:
     star = '<b class="best">★</b> ' if prefix.exact_ranks else ""
     ranks = f"exact ranks {ranks_label(prefix.exact_ranks)}; " if prefix.exact_ranks else ""
     count = f"{prefix.num_items:,} item{'s' if prefix.num_items > 1 else ''}"
-    names = [item.title or item.item_id for item in prefix.examples]
+    names = names_below(prefix)
     label, text, shown = prefix_label(prefix), "", names[:NAMES_SHOWN]
     if prefix.text is not None:  # on a line of its own, in place of an item
         label, text = "", f"<div><b>{escape(ending(label, TEXT_SHOWN))}</b></div>"

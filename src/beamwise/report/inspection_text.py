@@ -49,9 +49,18 @@ def ending(text: str, most: int) -> str:
     return text if len(text) <= most else f"…{text[1 - most :].lstrip()}"
 
 
+def names_below(prefix: InspectedPrefix) -> list[str]:
+    """Titles of some items below a prefix.
+
+    Ids where there are none, and where the prefix is the title itself, which items share.
+    """
+    titles = (None if item.title == prefix.text else item.title for item in prefix.examples)
+    return [title or item.item_id for title, item in zip(titles, prefix.examples, strict=True)]
+
+
 def leads_to(prefix: InspectedPrefix, most: int) -> str:
-    """Titles of some items below a prefix, each at most so long; ids where there are none."""
-    names = [shortened(item.title or item.item_id, most) for item in prefix.examples]
+    """Names of some items below a prefix, each at most so long."""
+    names = [shortened(name, most) for name in names_below(prefix)]
     more = prefix.num_items - len(names)
     return " | ".join(names) + (f" (+{more:,})" if more else "")
 

@@ -35,7 +35,7 @@ def _body(survivals: Mapping[str, Survival], title: str) -> Iterator[str]:
     yield f"<h1>{escape(title)}</h1>"
     yield (
         '<p class="soft">An item is generated token by token, and a beam keeps only the best '
-        f"{config.beam_width} prefixes at each level. This page shows which targets were lost on "
+        f"{config.beam_width} prefixes after each. This page shows which targets were lost on "
         f"the way, where, and whether a better search or a better model would find them. Results "
         f"are the best {config.top_k}; probabilities are normalised over "
         f"{_normalised_over(survivals)}.</p>"

@@ -259,21 +259,21 @@ PANELS = (
     Panel(
         "Prefix recall",
         _prefix_recall,
-        "Share of the targets whose prefix the beam still holds after each level; after the last, "
+        "Share of the targets whose prefix the beam still holds after each token; after the last, "
         "whether they are returned. A steep fall is where training has to help. The dashed line "
-        "counts targets whose prefix ranks among as many best prefixes of its level by true score: "
+        "counts targets whose prefix ranks among as many best of those as long, by true score: "
         "where it lies above the solid line, the beam had lost the way to them earlier.",
     ),
     Panel(
         "Retention of the true best items",
         _retention,
-        "How many of the items that an exact ranking returns are still reachable after each level. "
+        "How many of the items that an exact ranking returns are still reachable after each token. "
         "What is missing here at the end, the beam does not return, whoever the user's target is.",
     ),
     Panel(
         "Where targets are lost",
         _fates,
-        "Every missed target by the level at which it left the beam. The full part was pruned: the "
+        "Every missed target by the token at which it left the beam. The full part was pruned: the "
         "model ranks it high enough, so a wider beam or exact search returns it. The pale part is "
         "out-scored: no search helps, the model has to rank it higher.",
     ),

@@ -128,9 +128,9 @@ def level_table(name: str, survival: Survival) -> Table:
             )
         )
     note = (
-        "Ranks are among all prefixes of the level by true score, ties by order in the catalog; at "
-        "the last level among all items. The margin is to the last that has a place: below 0 the "
-        "target's prefix has none."
+        "Ranks are among all prefixes that are as long, by true score, ties by order in the "
+        "catalog; in the last row among all items. The margin is to the last that has a place: "
+        "below 0 the target's prefix has none."
     )
     word = survival.level_name
     if word == "token":

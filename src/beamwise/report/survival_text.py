@@ -7,6 +7,7 @@ from typing import NamedTuple
 from beamwise.evaluation.survival import SurvivalCounts
 from beamwise.evaluation.survival_counts import WidthCounts
 from beamwise.evaluation.survival_figures import Survival
+from beamwise.evaluation.survival_levels import ITEMS
 
 FEW = 5
 """Below so many targets a share says too little to name it."""
@@ -156,26 +157,21 @@ def _retention(survival: Survival) -> Finding:
     return Finding(
         "What the beam keeps of the best items",
         text,
-        f"Most are lost at {word} {told[worst].name}: widen that first, or train with an objective "
+        f"Most are lost at {_place(survival, worst)}: widen that first, or train with an objective "
         "that looks at prefixes (apao-pointwise, apao-pairwise, bear, prefix-survival).",
     )
 
 
 def _levels(survival: Survival) -> Finding | None:
-    by_level, told, word = (
-        survival.by_level(survival.beam),
-        survival.told_levels,
-        survival.level_name,
-    )
+    by_level, told = survival.by_level(survival.beam), survival.told_levels
     lost = [each.pruned + each.outscored for each in by_level]
     if sum(lost) < FEW:
         return None
     worst = max(range(len(lost)), key=lost.__getitem__)
     level = next((each for each in survival.levels() if each.level == told[worst].number), None)
-    text = (
-        f"{percent(lost[worst] / sum(lost))} of all losses happen at {word} {told[worst].name} of "
-        f"{survival.num_levels}"
-    )
+    text = f"{percent(lost[worst] / sum(lost))} of all losses happen at {_place(survival, worst)}"
+    if told[worst].name != ITEMS:
+        text += f" of {survival.num_levels}"
     if level is not None:
         text += (
             f", where the median target ranks {level.rank['q50']:,.0f} for {level.places} places"
@@ -186,8 +182,14 @@ def _levels(survival: Survival) -> Finding | None:
     most = max(range(len(pruned)), key=pruned.__getitem__)
     if sum(pruned) >= FEW:
         share = percent(pruned[most] / sum(pruned))
-        text += f". Of the pruned targets, {share} were lost at {word} {told[most].name}"
+        text += f". Of the pruned targets, {share} were lost at {_place(survival, most)}"
     return Finding("Where targets are lost", text + ".", "")
+
+
+def _place(survival: Survival, index: int) -> str:
+    """Where in the search a level is, as `token 5`."""
+    name = survival.told_levels[index].name
+    return "the end, among whole items" if name == ITEMS else f"{survival.level_name} {name}"
 
 
 def _above(nats: float) -> str:
