@@ -199,6 +199,9 @@ def test_an_archive_runs_elsewhere_and_merges_back(paper, beamwise, tmp_path, mo
     ]  # fmt: skip
     assert packed["commands"][0][8:12] == ["--seeds", "2", "--methods", "ce,apao-pointwise"]
     assert packed["parts"] == ("office-tiger-small",)
+    assert [config.title for config in packed["comparisons"]] == [
+        "Table 1: Office, TIGER, small models"
+    ]
     complaint = beamwise("reproduce", "merge", "--out", tmp_path / "store").complaint
     assert "--from is not set" in complaint
     nowhere = ("--data", tmp_path / "nowhere", "--from", tmp_path, "--out", tmp_path / "store")
@@ -253,8 +256,8 @@ def test_options_of_training_are_refused_by_what_trains_nothing(
 
 
 def _told(packed):
-    def write_archive(asked, commands, data, parts):
-        packed.update(commands=commands, data=data, parts=parts)
+    def write_archive(asked, commands, comparisons, data, parts):
+        packed.update(commands=commands, comparisons=comparisons, data=data, parts=parts)
         return 0
 
     return write_archive

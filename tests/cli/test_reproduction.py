@@ -8,6 +8,8 @@ from beamwise.cli import reproduction
 from beamwise.cli.reproduction import Asked, chosen_options, write_archive
 from beamwise.experiments.archive import PackSummary
 from beamwise.experiments.comparison_runner import Budget
+from beamwise.experiments.paper.experiments import EXPERIMENTS
+from beamwise.experiments.paper.setting import Setting
 
 
 def asked(**changes):
@@ -54,18 +56,23 @@ def test_an_archive_takes_wheels_and_what_the_store_has(tmp_path, monkeypatch, c
 
     def pack(archive, **arguments):
         given.update(arguments)
-        return PackSummary(archive, 3 * 2**20, ("office",), ("a", "b"), ("c: damaged",))
+        found = (("office",), ("a", "b"), ("c: damaged",), ("'beamwise[text]'",))
+        return PackSummary(archive, 3 * 2**20, *found)
 
     monkeypatch.setattr(reproduction, "pack", pack)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     question = asked(archive=tmp_path / "gpu.tar", wheels=wheels, out=tmp_path / "none")
     with pytest.raises(ValueError, match=r"holds no file that ends with \.whl"):
-        write_archive(question, [], {})
+        write_archive(question, [], [], {})
     (wheels / "x.whl").write_text("")
-    assert write_archive(question, [["reproduce", "table1"]], {"office": tmp_path}, ("p",)) == 0
+    data = {"office": tmp_path}
+    comparison = EXPERIMENTS["table1"].comparison(Setting("office", "tiger"))
+    assert write_archive(question, [["reproduce", "table1"]], [comparison], data, ("p",)) == 0
+    assert given["comparisons"] == [comparison]
     assert given["wheels"] == (wheels / "x.whl",)
     assert (given["store"], given["parts"]) == (None, ("p",))
     told = capsys.readouterr().err
     assert "not packed: c: damaged" in told
+    assert "the runs need what `pip install 'beamwise[text]'` brings: there, or as wheels" in told
     assert "3.0 MiB with 2 runs in" in told

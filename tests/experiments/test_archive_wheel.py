@@ -17,6 +17,9 @@ Requires-Dist: torch>=2.9
 Requires-Dist: jaxtyping >=0.3.2,<1
 Requires-Dist: rich
 Requires-Dist: peft>=0.18; extra == "text"
+Requires-Dist: transformers>=5.0; extra == 'text'
+Requires-Dist: gguf; extra == "smollm2"
+Requires-Dist: transformers>=99; extra == "dev"
 """
 
 
@@ -56,9 +59,22 @@ def test_what_is_no_wheel_is_refused(tmp_path):
 
 
 def test_needs_are_those_of_the_package_alone(wheel):
-    needs = needs_of(wheel)
+    needs = needs_of(wheel, {})
     assert needs.python == "3.11"
     assert needs.packages == {"torch": "2.9", "jaxtyping": "0.3.2", "rich": "0"}
+    assert needs.extras == {}
+
+
+def test_of_extras_only_what_is_asked_for_is_needed(wheel):
+    assert needs_of(wheel, {"text": ["transformers"]}).extras == {
+        "'beamwise[text]'": {"transformers": "5.0"}
+    }
+    needs = needs_of(wheel, {"smollm2": ["gguf"], "text": ["peft", "transformers"]})
+    assert needs.packages.keys() == {"torch", "jaxtyping", "rich"}
+    assert needs.extras == {
+        "'beamwise[text]'": {"peft": "0.18", "transformers": "5.0"},
+        "'beamwise[smollm2]'": {"gguf": "0"},
+    }
 
 
 def test_an_installed_package_cannot_be_built(tmp_path):
@@ -88,7 +104,9 @@ def test_a_built_wheel_runs_as_the_source_does(tmp_path):
     wheel = build_wheel(tmp_path / "wheels")
     assert {*tree.iterdir(), *PACKAGE.parent.iterdir()} == before
     check_wheel(wheel)
-    assert set(needs_of(wheel).packages) >= {"torch", "polars", "cyclopts"}
+    needs = needs_of(wheel, {"text": ["transformers", "peft"], "smollm2": ["gguf"]})
+    assert set(needs.packages) >= {"torch", "polars", "cyclopts"}
+    assert [set(each) for each in needs.extras.values()] == [{"transformers", "peft"}, {"gguf"}]
     note = built_from("0123456789ab", source_version())
     manifest = {"files": {f"wheels/{wheel.name}": {"sha256": "1"}}, "built_from": note}
     packages = archive_start.install(tmp_path, manifest)

@@ -231,7 +231,8 @@ def _pack(asked: Asked, file: Path, config: ComparisonConfig) -> int:
     command = ["reproduce", OBJECTIVES, "--config", str(file), *chosen_options(asked)]
     if asked.data:
         command += ["--data", f"data/{asked.data.name}"]
-    return write_archive(asked, [[*command, "--out", "results"]], {f.name: f for f in data})
+    command += ["--out", "results"]
+    return write_archive(asked, [command], [config], {folder.name: folder for folder in data})
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -225,7 +225,9 @@ def _pack(asked: Asked, works: Sequence[_Work]) -> int:
     for work in works:
         data |= _prepare(work)
     commands = [_packed(asked, work) for work in works]
-    return write_archive(asked, commands, data, tuple(setting.folder for setting in settings))
+    comparisons = [work.config for work in works if work.config is not None]
+    parts = tuple(setting.folder for setting in settings)
+    return write_archive(asked, commands, comparisons, data, parts)
 
 
 def _packed(asked: Asked, work: _Work) -> list[str]:

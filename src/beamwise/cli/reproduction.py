@@ -10,6 +10,7 @@ from beamwise.cli.output import message, print_json, print_table
 from beamwise.cli.progress import TrainingProgress
 from beamwise.cli.reproduction_plan import print_plan
 from beamwise.experiments.archive import pack
+from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.comparison_plan import plan
 from beamwise.experiments.comparison_runner import (
     Budget,
@@ -138,6 +139,7 @@ def chosen_options(asked: Asked) -> list[str]:
 def write_archive(
     asked: Asked,
     commands: Sequence[Sequence[str]],
+    comparisons: Sequence[ComparisonConfig],
     data: Mapping[str, Path],
     parts: Sequence[str] = (),
 ) -> int:
@@ -146,6 +148,7 @@ def write_archive(
     Args:
         asked: Names the archive and the store.
         commands: As `pack` takes them.
+        comparisons: That they run.
         data: By the names that the commands know them by.
         parts: Folders of the store that the commands go on in; all of it where none are given.
     """
@@ -154,11 +157,21 @@ def write_archive(
     wheels = () if asked.wheels is None else tuple(sorted(asked.wheels.glob("*.whl")))
     if asked.wheels is not None and not wheels:
         raise ValueError(f"--wheels {asked.wheels} holds no file that ends with .whl")
-    summary = pack(archive, commands=commands, data=data, store=store, parts=parts, wheels=wheels)
+    summary = pack(
+        archive,
+        commands=commands,
+        comparisons=comparisons,
+        data=data,
+        store=store,
+        parts=parts,
+        wheels=wheels,
+    )
     if asked.json:
         print_json(vars(summary))
     for line in summary.left_out:
         message(f"not packed: {line}")
+    for given in summary.extras:
+        message(f"the runs need what `pip install {given}` brings: there, or as wheels (--wheels)")
     runs = len(summary.runs)
     message(f"{summary.num_bytes / 2**20:.1f} MiB with {runs} runs in {summary.archive}")
     return 0

@@ -7,7 +7,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from beamwise.catalog import Catalog
 from beamwise.data.dataset import CATALOG_FOLDER, FILES, TOKENIZER_FOLDER, Dataset
 from beamwise.experiments import archive_start
 from beamwise.experiments.archive_commands import checked_commands, config_files
+from beamwise.experiments.archive_models import packages_of_extras, packages_of_weights
 from beamwise.experiments.archive_runs import pack_runs
 from beamwise.experiments.archive_tar import ArchiveFiles, written
 from beamwise.experiments.archive_wheel import NAME, Needs, build_wheel, check_wheel, needs_of
+from beamwise.experiments.comparison_config import ComparisonConfig
 from beamwise.experiments.moved_runs import DATA_FOLDER
 from beamwise.training.provenance import built_from, provenance
 from beamwise.training.run_data import items_of_catalog
@@ -60,12 +62,15 @@ class PackSummary:
     """Runs that the commands go on from, by their folders in the store."""
     left_out: tuple[str, ...]
     """Runs that they do not, and why, a line each."""
+    extras: tuple[str, ...]
+    """What `pip install` is given for language models, where the archive does not bring it."""
 
 
 def pack(
     archive: Path,
     *,
     commands: Sequence[Sequence[str]],
+    comparisons: Sequence[ComparisonConfig],
     data: Mapping[str, Path],
     store: Path | None = None,
     parts: Sequence[str] = (),
@@ -79,6 +84,7 @@ def pack(
         archive: The file to write, `NAME.tar`; it unpacks into a folder `NAME`.
         commands: Arguments of `beamwise`, one sequence a command, run in this order. Files of
             `--config` are packed; `--out` is `results`, or a folder in it; `--budget` comes later.
+        comparisons: Those that the commands run: what their models need, the machine must have.
         data: Prepared and tokenized data folders by the names that the commands know them by:
             `office` is `data/office` there.
         store: A folder of runs that the commands go on from.
@@ -87,8 +93,9 @@ def pack(
             from its source tree.
 
     Raises:
-        ValueError: If a command asks for what is not packed, data or runs are damaged, or the wheel
-            of this package cannot be built or is of other code.
+        ValueError: If a command asks for what is not packed, a run reads a language model from a
+            folder, data or runs are damaged, or the wheel of this package cannot be built or is of
+            other code.
     """
     if archive.suffix != ".tar" or not re.fullmatch(r"\w[\w.-]*", archive.stem):
         raise ValueError(
@@ -98,15 +105,18 @@ def pack(
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"data {name!r} must be named in letters, digits, ., _ and -")
     whole = checked_commands(commands, list(data))
+    extras = packages_of_extras(comparisons)
     with tempfile.TemporaryDirectory() as made, written(archive) as files:
         for name, folder in data.items():
             _pack_data(files, name, folder)
         for path in config_files(whole):
             files.add(path.as_posix(), path)
-        needs = _pack_wheels(files, wheels, Path(made))
+        needs = needs_of(_pack_wheels(files, wheels, Path(made)), extras)
+        needs = replace(needs, extras=needs.extras | packages_of_weights(extras))
         runs, left_out = pack_runs(files, store, parts, data)
         _pack_start(files, whole, needs)
-    return PackSummary(archive, archive.stat().st_size, tuple(data), runs, left_out)
+    missing = _not_among(wheels, needs.extras)
+    return PackSummary(archive, archive.stat().st_size, tuple(data), runs, left_out, missing)
 
 
 def _pack_data(files: ArchiveFiles, name: str, folder: Path) -> None:
@@ -122,8 +132,8 @@ def _pack_data(files: ArchiveFiles, name: str, folder: Path) -> None:
         files.add_folder(f"{DATA_FOLDER}/{name}/{below}", folder / below)
 
 
-def _pack_wheels(files: ArchiveFiles, wheels: Sequence[Path], beside: Path) -> Needs:
-    """The wheels, this package's among them; what that one needs."""
+def _pack_wheels(files: ArchiveFiles, wheels: Sequence[Path], beside: Path) -> Path:
+    """The wheels, this package's among them; gives that one."""
     for wheel in wheels:
         if wheel.suffix != ".whl" or not wheel.is_file():
             raise ValueError(f"{wheel} is no wheel: give files that end with .whl")
@@ -132,7 +142,17 @@ def _pack_wheels(files: ArchiveFiles, wheels: Sequence[Path], beside: Path) -> N
     check_wheel(own)
     for wheel in (own, *(wheel for wheel in wheels if wheel not in given)):
         files.add(f"wheels/{wheel.name}", wheel)
-    return needs_of(own)
+    return own
+
+
+def _not_among(wheels: Sequence[Path], extras: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """What brings packages of which some are not among the wheels."""
+    brought = {wheel.name.partition("-")[0] for wheel in wheels}
+    return tuple(
+        given
+        for given, packages in extras.items()
+        if any(name.replace("-", "_") not in brought for name in packages)
+    )
 
 
 def _pack_start(files: ArchiveFiles, commands: Sequence[Sequence[str]], needs: Needs) -> None:
@@ -140,6 +160,11 @@ def _pack_start(files: ArchiveFiles, commands: Sequence[Sequence[str]], needs: N
     made = provenance()
     wheels = [name.removeprefix("wheels/") for name in files.packed if name.startswith("wheels/")]
     packages = [f"{name} >= {lowest}" for name, lowest in needs.packages.items()]
+    packages += [
+        f"{name} >= {lowest}, for language models: pip install {given}"
+        for given, some in needs.extras.items()
+        for name, lowest in some.items()
+    ]
     readme = README.format(
         name=NAME,
         version=made.version,
@@ -160,6 +185,7 @@ def _pack_start(files: ArchiveFiles, commands: Sequence[Sequence[str]], needs: N
         "tested_with": {"torch": made.torch, **_versions(needs)},
         "python": needs.python,
         "requires": needs.packages,
+        "extras": needs.extras,
         "commands": commands,
         "files": files.packed,
     }
@@ -169,7 +195,7 @@ def _pack_start(files: ArchiveFiles, commands: Sequence[Sequence[str]], needs: N
 def _versions(needs: Needs) -> dict[str, str]:
     """Versions here of what is needed, as far as they are known."""
     found: dict[str, str] = {}
-    for name in needs.packages:
+    for name in (*needs.packages, *(each for some in needs.extras.values() for each in some)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -10,6 +10,7 @@ import yaml
 from safetensors.torch import save
 
 from beamwise.config import read_config
+from beamwise.experiments.archive_models import check_model
 from beamwise.experiments.archive_tar import ArchiveFiles
 from beamwise.experiments.comparison_claim import claimed
 from beamwise.experiments.moved_runs import (
@@ -41,8 +42,8 @@ def pack_runs(
         The runs that were added, and for those that were not a line that says why.
 
     Raises:
-        ValueError: If there is no store, a run is damaged, reads data that are not packed, or
-            begins with weights from elsewhere.
+        ValueError: If there is no store, a run is damaged, reads data that are not packed or a
+            language model from a folder, or begins with weights from elsewhere.
     """
     if store is None:
         return (), ()
@@ -85,6 +86,7 @@ def _portable_config(run: Path, place: Path, data: Mapping[str, Path]) -> str:
             f"{run} reads {config.data.folder}, which is not packed: pack it as well, or only the "
             "parts of the store that the commands go on from"
         )
+    check_model(config, str(run))
     moved = relocated(config, place, Path(DATA_FOLDER, name))
     if moved.start_from is not None and moved.start_from.parts[0] != RESULTS_FOLDER:
         raise ValueError(

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], archive: Path) -> int:
         check_python(manifest["python"])
         check_files(archive, manifest["files"])
         packages = install(archive, manifest)
-        check_packages(manifest["requires"], packages)
+        check_packages(manifest["requires"], manifest["extras"], packages)
         environment = surroundings(packages)
         settle(archive, environment)
     except StartError as error:
@@ -140,13 +140,27 @@ def install(archive: Path, manifest: Mapping[str, Any]) -> Path:
     return target
 
 
-def check_packages(requires: Mapping[str, str], packages: Path) -> None:
-    """Refuse a Python that lacks what the commands need, beside what the archive brings."""
+def check_packages(
+    requires: Mapping[str, str], extras: Mapping[str, Mapping[str, str]], packages: Path
+) -> None:
+    """Refuse a Python that lacks what the commands need, beside what the archive brings.
+
+    Args:
+        requires: As `lacking` takes it.
+        extras: The same, by what `pip install` is given to bring it.
+        packages: What the archive brings.
+    """
     sys.path.insert(0, str(packages))
-    if lacks := lacking(requires):
+    lacks, ways = lacking(requires), []
+    for given, some in extras.items():
+        if missing := lacking(some):
+            lacks += missing
+            ways.append(f"pip install {given}")
+    if lacks:
+        how = f" ({', '.join(ways)})" if ways else ""
         raise StartError(
-            f"{sys.executable} lacks {', '.join(lacks)}: install that, pack the wheels of it, or "
-            "name another Python, as PYTHON=python3.12 sh run"
+            f"{sys.executable} lacks {', '.join(lacks)}: install that{how}, pack the wheels of it "
+            "(--wheels), or name another Python, as PYTHON=python3.12 sh run"
         )
 
 

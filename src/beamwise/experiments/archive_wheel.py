@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from email.parser import Parser
 from pathlib import Path
@@ -30,6 +31,8 @@ class Needs:
     """The lowest version, as `3.11`."""
     packages: dict[str, str]
     """The lowest versions by name, of what is needed always."""
+    extras: dict[str, dict[str, str]]
+    """The same of what only some runs need, by what `pip install` is given to bring it."""
 
 
 def build_wheel(folder: Path, package: Path = PACKAGE) -> Path:
@@ -96,18 +99,30 @@ def check_wheel(wheel: Path) -> None:
         )
 
 
-def needs_of(wheel: Path) -> Needs:
-    """What a wheel needs, without what only its extras do."""
+def needs_of(wheel: Path, extras: Mapping[str, Collection[str]]) -> Needs:
+    """What a wheel needs, and of its extras the packages that are asked for.
+
+    Args:
+        wheel: Of this package.
+        extras: Names of packages by the extra that brings them.
+    """
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         described = Parser().parsestr(archive.read(name).decode())
     packages: dict[str, str] = {}
+    some: dict[str, dict[str, str]] = {}
     for line in described.get_all("Requires-Dist", []):
         found = re.match(r"([\w.-]+)\s*(?:>=\s*([\d.]+))?", line)
-        if found is not None and "extra ==" not in line:
-            packages[found.group(1)] = found.group(2) or "0"
+        if found is None:
+            continue
+        name, lowest = found.group(1), found.group(2) or "0"
+        extra = re.search(r"extra == [\"']([\w-]+)", line)
+        if extra is None:
+            packages[name] = lowest
+        elif name in extras.get(extra.group(1), ()):
+            some.setdefault(f"'{NAME}[{extra.group(1)}]'", {})[name] = lowest
     python = str(described["Requires-Python"] or ">=3").removeprefix(">=")
-    return Needs(python, packages)
+    return Needs(python, packages, some)
 
 
 def _is_source(tree: Path) -> bool:
