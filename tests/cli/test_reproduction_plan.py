@@ -43,7 +43,8 @@ def test_a_line_a_run(capsys):
     assert "2.0 h" in lines[2]
     assert "not timed yet" in lines[2]
     assert err == (
-        "1 of 3 runs are done; left: 2.0 h of one process, not counting what was never timed\n"
+        "1 of 3 runs are done; left: 2.0 h of one process, all epochs counted, but not what was "
+        "never timed\n"
     )
 
 
@@ -53,7 +54,7 @@ def test_one_line_for_the_whole(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "1 of 2 runs are done; left: 60.0 s of one process",
+        "1 of 2 runs are done; left: 60.0 s of one process at most, all epochs counted",
         "1 of 1 runs are done",
     ]
 

@@ -50,8 +50,10 @@ def _rest(plan: Plan) -> str:
         return ""
     if not plan.seconds:
         return "; how long the others take was never timed: --plan does that"
-    known = "" if plan.is_complete else ", not counting what was never timed"
-    return f"; left: {duration(plan.seconds)} of one process{known}"
+    left = f"; left: {duration(plan.seconds)} of one process"
+    if not plan.is_complete:
+        return f"{left}, all epochs counted, but not what was never timed"
+    return f"{left} at most, all epochs counted"
 
 
 def _left(plan: Plan) -> dict[str, float | bool]:
