@@ -42,6 +42,10 @@ def test_a_part_and_then_the_rest(objectives, tmp_path):
     first = objectives("--methods", "ce", "--seeds", "1,")
     assert first.status == 0
     assert "training ce, seed 1" in first.err
+    assert [line for line in first.err.splitlines() if "done" in line] == [
+        "0 of 1 runs are done; how long the others take was never timed: --plan does that",
+        "1 of 1 runs are done",
+    ]
     assert (tmp_path / "out" / "ce" / "seed-1" / "per_user.parquet").is_file()
     assert not (tmp_path / "out" / "apao").exists()
     report = objectives("--report")
@@ -50,6 +54,11 @@ def test_a_part_and_then_the_rest(objectives, tmp_path):
     rest = objectives("--json")
     assert "training ce, seed 1" not in rest.err
     assert "training apao, seed 1" in rest.err
+    told = [line for line in rest.err.splitlines() if "runs are done" in line]
+    assert [line.partition(";")[0] for line in told] == [
+        f"{done} of 4 runs are done" for done in (1, 2, 3, 4)
+    ]
+    assert "left: " in told[1]  # by the first run's time, before anything was timed for a plan
     content = json.loads(rest.out)
     assert content["report"] == str(tmp_path / "out" / "report.md")
     assert [method["name"] for method in content["methods"]] == ["ce", "apao"]
@@ -91,6 +100,29 @@ def test_interruption_says_how_to_go_on(objectives, monkeypatch):
         "0 of 4 runs are done; how long the others take was never timed: --plan does that",
         "stopped; run the same command to continue",
     ]
+
+
+def test_what_other_processes_finish_counts_and_no_line_comes_twice(
+    objectives, tmp_path, monkeypatch
+):
+    assert objectives("--methods", "ce", "--seeds", "1,").status == 0
+    run, elsewhere = tmp_path / "out" / "ce" / "seed-1", tmp_path / "elsewhere"
+    run.rename(elsewhere)
+
+    def runs_elsewhere(*arguments):
+        watcher = arguments[3]
+        watcher.finished()
+        elsewhere.rename(run)  # what another process does
+        watcher.finished()
+        watcher.finished()
+        raise reproduction.BudgetSpentError
+
+    monkeypatch.setattr(reproduction, "run_comparison", runs_elsewhere)
+    outcome = objectives("--methods", "ce")
+    assert outcome.status == 3
+    assert [line.partition(";")[0] for line in outcome.err.splitlines()] == [
+        "0 of 2 runs are done", "1 of 2 runs are done", "the budget is spent",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,17 @@ def test_what_is_finished_is_not_touched(finished_comparison):
     assert again == files
 
 
+def test_a_run_is_told_finished_when_nothing_of_it_is_left(empty):
+    run, states = empty.run("ce", "", 3), []
+
+    def finished():
+        with claimed(run.folder) as is_free:
+            states.append((is_free, empty.steps_left(run, True)))
+
+    run_comparison(empty, ["ce"], [3], ComparisonWatcher(print, print, finished))
+    assert states == [(True, ())]
+
+
 def test_seeds_come_one_after_the_other_and_grids_when_they_are_needed(empty):
     heard = Heard()
     run_comparison(empty, ["ce", "later"], [4], heard)

@@ -29,6 +29,17 @@ def test_the_mean_of_the_epochs_of_a_stage(tmp_path):
     assert logged_epoch_seconds([tmp_path / "absent"], 0) is None
 
 
+def test_a_log_may_be_written_meanwhile_but_not_damaged(tmp_path):
+    folder = log(tmp_path / "a", {"train_seconds": 2.0})
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "ep')
+    assert logged_epoch_seconds([folder], 0) == 2.0
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write("\n")
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is damaged: delete that run's folder"):
+        logged_epoch_seconds([folder], 0)
+
+
 def test_steps_are_timed_and_nothing_is_kept(tiny, tmp_path, monkeypatch):
     """A clock that goes on by one second a look: an epoch takes as long as its targets do."""
     config = tiny_config(tmp_path / "out", tiny.parent / "data")

@@ -1,3 +1,6 @@
+import json
+
+import pytest
 import torch
 
 from beamwise.objectives.base import Mean
@@ -12,6 +15,18 @@ def test_lines_are_appended_and_read_by_kind(tmp_path):
     log.write("step", {"loss": 1.25})
     assert [line["loss"] for line in read_metrics(path, "step")] == [1.5, 1.25]
     assert read_metrics(path, "epoch") == [{"kind": "epoch", "epoch": 0}]
+
+
+def test_a_line_that_is_being_written_is_left_out_of_a_growing_log(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    MetricsLog(path).write("epoch", {"epoch": 0})
+    for begun in ('{"kind": "epo', '{"kind": "epoch", "epoch": 1}'):
+        path.write_text(path.read_text().splitlines(keepends=True)[0] + begun)
+        assert [line["epoch"] for line in read_metrics(path, "epoch", is_growing=True)] == [0]
+    path.write_text('{"kind": "epo')
+    assert read_metrics(path, "epoch", is_growing=True) == []
+    with pytest.raises(json.JSONDecodeError):
+        read_metrics(path, "epoch")
 
 
 def test_rewinding_forgets_what_the_checkpoint_did_not_know(tmp_path):

@@ -209,7 +209,6 @@ def _objectives(asked: Asked) -> int:
         print_plan(plan(comparison, methods, seeds, measuring), json=asked.json)
         return 0
     if not asked.report:
-        print_plan(plan(comparison, methods, seeds), brief=True)
         status = run_runs(comparison, methods, seeds, asked.budget)
         if status:
             return status

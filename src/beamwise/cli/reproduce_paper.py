@@ -162,7 +162,6 @@ def _experiment(asked: Asked, work: _Work) -> int:
         return 0
     if not asked.report:
         message(config.title)
-        print_plan(plan(comparison, methods, seeds), brief=True)
         status = run_runs(comparison, methods, seeds, asked.budget)
         if status:
             return status

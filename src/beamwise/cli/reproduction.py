@@ -11,7 +11,7 @@ from beamwise.cli.progress import TrainingProgress
 from beamwise.cli.reproduction_plan import print_plan
 from beamwise.experiments.archive import pack
 from beamwise.experiments.comparison_config import ComparisonConfig
-from beamwise.experiments.comparison_plan import plan
+from beamwise.experiments.comparison_plan import Plan, plan
 from beamwise.experiments.comparison_runner import (
     Budget,
     BudgetSpentError,
@@ -83,19 +83,41 @@ class Asked:
 def run_runs(
     comparison: Comparison, methods: Sequence[str], seeds: Sequence[int], budget: Budget
 ) -> int:
-    """Train and test what is missing; the exit status, 0 where all is done."""
+    """Train and test what is missing; the exit status, 0 where all is done.
+
+    How far all runs are is told first, and again whenever one is finished.
+    """
+    state = _GridState(comparison, methods, seeds)
+    state.tell()
     try:
         with TrainingProgress() as progress:
-            watcher = ComparisonWatcher(message, progress)
+            watcher = ComparisonWatcher(message, progress, state.tell)
             run_comparison(comparison, methods, seeds, watcher, budget)
     except KeyboardInterrupt:
         message("stopped; run the same command to continue")
         return INTERRUPTED
     except BudgetSpentError:
-        print_plan(plan(comparison, methods, seeds), brief=True)
+        state.tell()
         message("the budget is spent; run the same command to continue")
         return UNFINISHED
     return 0
+
+
+class _GridState:
+    """How far all runs are, by whatever process: a line on standard error, where it is news."""
+
+    def __init__(
+        self, comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]
+    ) -> None:
+        self._comparison, self._methods, self._seeds = comparison, methods, seeds
+        self._told: Plan | None = None
+
+    def tell(self) -> None:
+        """Look at the folders, and say what changed; nothing is timed for it."""
+        now = plan(self._comparison, self._methods, self._seeds)
+        if now != self._told:
+            print_plan(now, brief=True)
+        self._told = now
 
 
 def measuring(method: str) -> None:

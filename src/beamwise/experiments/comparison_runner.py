@@ -58,6 +58,10 @@ class Budget:
         self._worked = True
 
 
+def _unheard() -> None:
+    """What need not be told."""
+
+
 @dataclass(frozen=True)
 class ComparisonWatcher:
     """Told what a comparison does."""
@@ -66,6 +70,8 @@ class ComparisonWatcher:
     """A new step, in words."""
     training: Callable[[dict[str, Any]], None]
     """As `training.run.train` tells."""
+    finished: Callable[[], None] = _unheard
+    """All that was to be done of a run is done, and nobody's claim is on it."""
 
 
 class _Job(NamedTuple):
@@ -104,6 +110,7 @@ def run_comparison(
     done: set[Aim] = set()
     while pending := _pending(comparison, methods, seeds, done):
         if any(worker.advance(job) for job in pending):
+            watcher.finished()
             is_waiting = False
             continue
         worker.budget.check()

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from beamwise.backbones import build_backbone
 from beamwise.data.dataset import TOKENIZER_FOLDER
 from beamwise.objectives.base import INITIAL_WEIGHTS
+from beamwise.training.checkpoint import CHECKPOINT_FOLDER, is_finished
 from beamwise.training.config import RunConfig
 from beamwise.training.loop import Trainer
 from beamwise.training.metrics_log import read_metrics
@@ -44,7 +45,8 @@ def logged_epoch_seconds(folders: Sequence[Path], stage: int) -> float | None:
         if not path.is_file():
             continue
         try:
-            lines = read_metrics(path, "epoch")
+            is_done = is_finished(folder / CHECKPOINT_FOLDER)
+            lines = read_metrics(path, "epoch", is_growing=not is_done)
         except (OSError, KeyError, json.JSONDecodeError):
             raise ValueError(f"{path} is damaged: delete that run's folder") from None
         of_stage = (line for line in lines if line.get("stage", 0) == stage)

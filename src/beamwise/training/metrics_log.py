@@ -59,7 +59,16 @@ class Means:
         return {name: mean.value for name, mean in self._means.items()}
 
 
-def read_metrics(path: Path, kind: str) -> list[dict[str, Any]]:
-    """The lines of one kind, in order."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_metrics(path: Path, kind: str, *, is_growing: bool = False) -> list[dict[str, Any]]:
+    """The lines of one kind, in order.
+
+    Args:
+        path: Of the log.
+        kind: `step` or `epoch`.
+        is_growing: Whether a process may be writing it: then a last line without its end is left
+            out.
+    """
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1] if is_growing else text
+    lines = [json.loads(line) for line in whole.splitlines()]
     return [line for line in lines if line["kind"] == kind]
